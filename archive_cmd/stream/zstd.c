@@ -1,0 +1,387 @@
+/*-------------------------------------------------------------------------
+ *
+ * zstd.c
+ *	  Zstandard frames: compressor and decompressor as stages.
+ *
+ * With a frame size the compressor gathers the plaintext of a frame and
+ * compresses it in one call, so that the frame's header tells its content
+ * size; a write that brings a whole frame is compressed where it lies.  With
+ * frame size 0 it streams, and the size is not known.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "stream/zstd.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#define LEVEL_MIN (-7)
+#define LEVEL_MAX 22
+
+#define SKIPPABLE_MAGIC 0x184D2A5Du
+
+/* ---- compressor ---- */
+
+typedef struct Compressor
+{
+	Stage base;
+	ZSTD_CCtx *ctx;
+	size_t frame_size; /* 0: one streamed frame */
+	ZstdFrameFn fn;
+	void *arg;
+	uint8_t *in; /* of frame_size, made when first needed */
+	size_t used; /* bytes in "in" */
+	uint8_t *out;
+	size_t out_size;
+	uint64_t plain_len; /* of the streamed frame so far */
+	uint64_t stored_len;
+	bool any_frame;
+} Compressor;
+
+static bool
+zstd_failed(size_t code, const char *doing, Error *err)
+{
+	if (ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation)
+		return error_set(err, ERR_IO, "could not %s: out of memory", doing);
+	return error_set(err, ERR_INTERNAL, "could not %s: %s", doing,
+					 ZSTD_getErrorName(code));
+}
+
+static bool
+frame_done(Compressor *c, uint64_t plain_len, uint64_t stored_len, Error *err)
+{
+	c->any_frame = true;
+	return !c->fn || c->fn(c->arg, plain_len, stored_len, err);
+}
+
+/* One whole frame from memory. */
+static bool
+compress_frame(Compressor *c, const void *data, size_t len, Error *err)
+{
+	size_t n = ZSTD_compress2(c->ctx, c->out, c->out_size, data, len);
+
+	if (ZSTD_isError(n))
+		return zstd_failed(n, "compress data", err);
+	return stage_write(c->base.next, c->out, n, err) &&
+		   frame_done(c, len, n, err);
+}
+
+/* A piece of the streamed frame; with ZSTD_e_end, also its end. */
+static bool
+compress_piece(Compressor *c, const void *data, size_t len,
+			   ZSTD_EndDirective op, Error *err)
+{
+	ZSTD_inBuffer in = {data, len, 0};
+	size_t left;
+
+	do
+	{
+		ZSTD_outBuffer out = {c->out, c->out_size, 0};
+
+		left = ZSTD_compressStream2(c->ctx, &out, &in, op);
+		if (ZSTD_isError(left))
+			return zstd_failed(left, "compress data", err);
+		c->stored_len += out.pos;
+		if (out.pos > 0 && !stage_write(c->base.next, c->out, out.pos, err))
+			return false;
+	} while (op == ZSTD_e_end ? left != 0 : in.pos < in.size);
+	c->plain_len += len;
+	return true;
+}
+
+static bool
+end_streamed_frame(Compressor *c, Error *err)
+{
+	uint64_t plain;
+	uint64_t stored;
+
+	if (!compress_piece(c, NULL, 0, ZSTD_e_end, err))
+		return false;
+	plain = c->plain_len;
+	stored = c->stored_len;
+	c->plain_len = c->stored_len = 0;
+	return frame_done(c, plain, stored, err);
+}
+
+static bool
+end_gathered_frame(Compressor *c, Error *err)
+{
+	size_t len = c->used;
+
+	c->used = 0;
+	return compress_frame(c, c->in, len, err);
+}
+
+static bool
+compress_write(Stage *stage, const void *data, size_t len, Error *err)
+{
+	Compressor *c = (Compressor *) stage;
+	const uint8_t *p = data;
+
+	if (c->frame_size == 0)
+		return len == 0 || compress_piece(c, p, len, ZSTD_e_continue, err);
+	while (len > 0)
+	{
+		size_t n = c->frame_size - c->used;
+
+		if (n > len)
+			n = len;
+		if (n == c->frame_size)
+		{
+			if (!compress_frame(c, p, n, err))
+				return false;
+		}
+		else
+		{
+			if (!c->in)
+				c->in = mem_alloc(c->frame_size);
+			memcpy(c->in + c->used, p, n);
+			c->used += n;
+			if (c->used == c->frame_size && !end_gathered_frame(c, err))
+				return false;
+		}
+		p += n;
+		len -= n;
+	}
+	return true;
+}
+
+bool
+stage_zstd_end_frame(Stage *stage, Error *err)
+{
+	Compressor *c = (Compressor *) stage;
+
+	if (c->frame_size == 0)
+		return c->plain_len == 0 || end_streamed_frame(c, err);
+	return c->used == 0 || end_gathered_frame(c, err);
+}
+
+static bool
+compress_finish(Stage *stage, Error *err)
+{
+	Compressor *c = (Compressor *) stage;
+
+	if (!stage_zstd_end_frame(stage, err))
+		return false;
+	/* nothing at all must still decode: to nothing */
+	if (!c->any_frame && !compress_frame(c, NULL, 0, err))
+		return false;
+	return stage_finish(c->base.next, err);
+}
+
+static void
+compress_free(Stage *stage)
+{
+	Compressor *c = (Compressor *) stage;
+
+	ZSTD_freeCCtx(c->ctx);
+	free(c->in);
+	free(c->out);
+	free(c);
+}
+
+static const StageOps compress_ops = {
+	compress_write,
+	compress_finish,
+	compress_free,
+};
+
+static bool
+compressor_set(Compressor *c, int level, Error *err)
+{
+	size_t rc;
+
+	rc = ZSTD_CCtx_setParameter(c->ctx, ZSTD_c_compressionLevel, level);
+	if (!ZSTD_isError(rc))
+		rc = ZSTD_CCtx_setParameter(c->ctx, ZSTD_c_checksumFlag, 1);
+	if (ZSTD_isError(rc))
+		return zstd_failed(rc, "set up compression", err);
+	return true;
+}
+
+Stage *
+stage_zstd_compress(int level, size_t frame_size, ZstdFrameFn fn, void *arg,
+					Stage *next, Error *err)
+{
+	Compressor *c;
+
+	if (level < LEVEL_MIN || level > LEVEL_MAX)
+	{
+		error_set(err, ERR_CONFIG,
+				  "compression level %d is outside the range %d to %d", level,
+				  LEVEL_MIN, LEVEL_MAX);
+		return NULL;
+	}
+	c = mem_zalloc(sizeof(Compressor));
+	c->base.ops = &compress_ops;
+	c->base.next = next;
+	c->frame_size = frame_size;
+	c->fn = fn;
+	c->arg = arg;
+	c->ctx = ZSTD_createCCtx();
+	if (!c->ctx)
+		error_set(err, ERR_IO, "could not set up compression: out of memory");
+	else if (compressor_set(c, level, err))
+	{
+		c->out_size = frame_size ? ZSTD_compressBound(frame_size)
+								 : ZSTD_CStreamOutSize();
+		c->out = mem_alloc(c->out_size);
+		return &c->base;
+	}
+	compress_free(&c->base);
+	return NULL;
+}
+
+/* ---- decompressor ---- */
+
+typedef struct Decompressor
+{
+	Stage base;
+	ZSTD_DCtx *ctx;
+	uint8_t *out;
+	size_t out_size;
+	bool any_input;
+	bool in_frame; /* input so far ends inside a frame */
+} Decompressor;
+
+static bool
+decompress_failed(size_t code, Error *err)
+{
+	switch (ZSTD_getErrorCode(code))
+	{
+		case ZSTD_error_memory_allocation:
+			return error_set(err, ERR_IO,
+							 "could not decompress data: out of memory");
+		case ZSTD_error_frameParameter_windowTooLarge:
+			return error_set(err, ERR_UNSUPPORTED,
+							 "could not decompress data: the window is larger "
+							 "than 2^%d bytes",
+							 ZSTD_MAX_WINDOW_LOG);
+		default:
+			return error_set(err, ERR_DAMAGED, "could not decompress data: %s",
+							 ZSTD_getErrorName(code));
+	}
+}
+
+static bool
+decompress_write(Stage *stage, const void *data, size_t len, Error *err)
+{
+	Decompressor *d = (Decompressor *) stage;
+	ZSTD_inBuffer in = {data, len, 0};
+	bool full = false;
+
+	/*
+	 * Go on while there is input, or output that did not fit.  But never call
+	 * with neither: after the end of a frame that would begin the next one,
+	 * and a complete input would look truncated.
+	 */
+	while (in.pos < in.size || full)
+	{
+		ZSTD_outBuffer out = {d->out, d->out_size, 0};
+		size_t rc = ZSTD_decompressStream(d->ctx, &out, &in);
+
+		if (ZSTD_isError(rc))
+			return decompress_failed(rc, err);
+		d->any_input = true;
+		d->in_frame = rc != 0;
+		full = d->in_frame && out.pos == out.size;
+		if (out.pos > 0 && !stage_write(d->base.next, d->out, out.pos, err))
+			return false;
+	}
+	return true;
+}
+
+static bool
+decompress_finish(Stage *stage, Error *err)
+{
+	Decompressor *d = (Decompressor *) stage;
+
+	/* even empty content has a frame: nothing at all is a truncation */
+	if (d->in_frame || !d->any_input)
+		return error_set(
+			err, ERR_DAMAGED, "could not decompress data: it ends %s",
+			d->any_input ? "inside a frame" : "before the first frame");
+	return stage_finish(d->base.next, err);
+}
+
+static void
+decompress_free(Stage *stage)
+{
+	Decompressor *d = (Decompressor *) stage;
+
+	ZSTD_freeDCtx(d->ctx);
+	free(d->out);
+	free(d);
+}
+
+static const StageOps decompress_ops = {
+	decompress_write,
+	decompress_finish,
+	decompress_free,
+};
+
+Stage *
+stage_zstd_decompress(Stage *next, Error *err)
+{
+	Decompressor *d = mem_zalloc(sizeof(Decompressor));
+	size_t rc;
+
+	d->base.ops = &decompress_ops;
+	d->base.next = next;
+	d->ctx = ZSTD_createDCtx();
+	if (!d->ctx)
+	{
+		error_set(err, ERR_IO, "could not set up decompression: out of memory");
+		decompress_free(&d->base);
+		return NULL;
+	}
+	rc = ZSTD_DCtx_setParameter(d->ctx, ZSTD_d_windowLogMax,
+								ZSTD_MAX_WINDOW_LOG);
+	if (ZSTD_isError(rc))
+	{
+		zstd_failed(rc, "set up decompression", err);
+		decompress_free(&d->base);
+		return NULL;
+	}
+	d->out_size = ZSTD_DStreamOutSize();
+	d->out = mem_alloc(d->out_size);
+	return &d->base;
+}
+
+/* ---- skippable frames ---- */
+
+static void
+put_le32(uint8_t *out, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		out[i] = (uint8_t) (v >> 8 * i);
+}
+
+static uint32_t
+get_le32(const uint8_t *in)
+{
+	return (uint32_t) in[0] | (uint32_t) in[1] << 8 | (uint32_t) in[2] << 16 |
+		   (uint32_t) in[3] << 24;
+}
+
+void
+zstd_skippable_frame(const void *data, uint32_t len, uint8_t *out)
+{
+	put_le32(out, SKIPPABLE_MAGIC);
+	put_le32(out + 4, len);
+	if (len > 0)
+		memcpy(out + ZSTD_SKIPPABLE_HEADER, data, len);
+}
+
+bool
+zstd_skippable_parse(const uint8_t header[8], uint32_t *len)
+{
+	if (get_le32(header) != SKIPPABLE_MAGIC)
+		return false;
+	*len = get_le32(header + 4);
+	return true;
+}

@@ -1,0 +1,49 @@
+/*-------------------------------------------------------------------------
+ *
+ * zstd.h
+ *	  Zstandard frames (libzstd is included by zstd.c only).
+ *
+ * The compressor cuts its input into independent frames of at most
+ * frame_size bytes of plaintext, each with its content size and checksum, so
+ * that each can be fetched and decoded alone.  "zstd -d" reads the whole.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_ZSTD_H
+#define PGDR_ZSTD_H
+
+#include "stream/stream.h"
+
+/* Largest window a reader accepts (2^27, 128 MiB, zstd's own default). */
+#define ZSTD_MAX_WINDOW_LOG 27
+
+/* Called at the end of each frame with its two lengths. */
+typedef bool (*ZstdFrameFn)(void *arg, uint64_t plain_len, uint64_t stored_len,
+							Error *err);
+
+/*
+ * Compressor.  frame_size 0 means one frame for all; fn may be NULL.  Level
+ * -7 to 22.  Empty input makes one empty frame.  NULL on error.
+ */
+extern Stage *stage_zstd_compress(int level, size_t frame_size, ZstdFrameFn fn,
+								  void *arg, Stage *next, Error *err);
+/* End the current frame now (nothing happens if it is empty). */
+extern bool stage_zstd_end_frame(Stage *stage, Error *err);
+
+/*
+ * Decompressor: any number of frames and skippable frames.  Input that stops
+ * inside a frame, or bytes that are no frame, are ERR_DAMAGED at the latest in
+ * finish.
+ */
+extern Stage *stage_zstd_decompress(Stage *next, Error *err);
+
+/*
+ * A skippable frame (magic 0x184D2A5D) around data: where an unencrypted
+ * object keeps its metadata.  Writes ZSTD_SKIPPABLE_HEADER + len bytes.
+ */
+#define ZSTD_SKIPPABLE_HEADER 8
+extern void zstd_skippable_frame(const void *data, uint32_t len, uint8_t *out);
+/* False unless the 8 bytes begin such a frame. */
+extern bool zstd_skippable_parse(const uint8_t header[8], uint32_t *len);
+
+#endif
