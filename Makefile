@@ -1,0 +1,104 @@
+# dr: the extension is built here, the program pgdr in archive_cmd/.
+#
+#   make                build both
+#   make install        install both into the server that pg_config names
+#   make check          set up what is missing, build, install, run every test
+#   make demo           the same set-up, then a disaster and the recovery
+#   make soak           make check at full length (hours)
+#   make installcheck   pg_regress on a temporary instance (not as root)
+#   make lint           format, include directions, banned calls, versions
+#
+# PG_CONFIG=... chooses the server, CC=clang the compiler, COPT=... adds options
+# for compiler and linker.  WERROR= lets warnings pass.
+
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+# The tests; the names are those of sql/NAME.sql.
+REGRESS = $(filter-out dr--%,$(basename $(notdir $(wildcard sql/*.sql))))
+# Not ./tmp_check, which the TAP tests own.
+REGRESS_OPTS = --temp-instance=./tmp_check_regress
+
+# -- building ---------------------------------------------------------------
+
+ifneq ($(PGXS),)
+
+EXTENSION = dr
+MODULE_big = dr
+PGFILEDESC = "dr - disaster recovery"
+DATA = $(wildcard sql/dr--*.sql)
+OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/common/*.c))
+
+WERROR ?= -Werror
+# The server's headers leave parameters unused and compare signs; the last two
+# are for clang, which does not know all that the server was configured with.
+PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-declaration-after-statement \
+	-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	-MMD -MP
+PG_CPPFLAGS = -Isrc
+EXTRA_CLEAN = $(OBJS:.o=.d) tmp_check tmp_check_regress \
+	regression.diffs regression.out results log
+
+# Sanitizers are for the program: a server cannot load a module with them.
+override COPT := $(filter-out -fsanitize%,$(COPT))
+
+include $(PGXS)
+
+# Bitcode is made by clang from the same sources, without our warnings.
+COMPILE.c.bc += -Isrc
+
+-include $(OBJS:.o=.d)
+
+# A static pattern, because phony goals ignore implicit rules.
+forwarded = all install uninstall clean installdirs
+.PHONY: $(forwarded:%=program-%)
+$(forwarded:%=program-%): program-%:
+	$(MAKE) -C archive_cmd $*
+$(forwarded): %: program-%
+# else make -j has two makes at work in one directory
+program-install program-installdirs unit-tests: program-all
+
+.PHONY: unit-tests
+unit-tests:
+	$(MAKE) -C archive_cmd unit-tests
+
+else # no PGXS
+
+.PHONY: all install uninstall clean installcheck unit-tests
+all install uninstall clean installcheck unit-tests:
+	@echo "$(PG_CONFIG) names no PGXS; tests/setup.sh installs what is missing" >&2
+	@false
+
+endif # PGXS
+
+# -- testing ----------------------------------------------------------------
+
+# Each of these sets up first and then starts make again, because pg_config may
+# not have been there when this file was read.
+
+.PHONY: setup lint demo soak check-built demo-built
+
+setup:
+	@PG_CONFIG='$(PG_CONFIG)' tests/setup.sh
+
+check: setup
+	@$(MAKE) --no-print-directory check-built
+
+soak: setup
+	@PGDR_SOAK=1 $(MAKE) --no-print-directory check-built
+
+demo: setup
+	@$(MAKE) --no-print-directory demo-built
+
+lint:
+	@PG_CONFIG='$(PG_CONFIG)' \
+		PERL5LIB="$$(dirname '$(PGXS)')/../test/perl:$$PERL5LIB" \
+		prove tests/900_lint.pl
+
+check-built: all unit-tests
+	@PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' PGDR_REGRESS='$(REGRESS)' \
+		tests/run.sh prove $(PROVE_TESTS)
+
+demo-built: all
+	@PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' tests/run.sh demo

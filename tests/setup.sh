@@ -1,0 +1,95 @@
+#!/bin/bash
+#
+# setup.sh
+#	  Installs what building and testing need and this Debian machine lacks.
+#
+# Does nothing, and needs no rights, when everything is there.  With
+# PG_CONFIG set, only the packages around that server are looked after.
+
+set -euo pipefail
+
+# Compiler, libraries to build with, tools that the tests use.
+packages=(
+	make gcc libc6-dev pkg-config
+	libzstd-dev libsodium-dev libjansson-dev libinih-dev libxxhash-dev
+	libssl-dev libpq-dev
+	age zstd jq procps util-linux
+	clang clang-format valgrind
+	perl libipc-run-perl
+)
+
+say()
+{
+	echo "setup: $*" >&2
+}
+
+is_installed()
+{
+	[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+has_server()
+{
+	local pgxs
+
+	pgxs=$("${PG_CONFIG:-pg_config}" --pgxs 2>/dev/null) && [ -f "$pgxs" ] &&
+		[ -x "$("${PG_CONFIG:-pg_config}" --bindir)/postgres" ]
+}
+
+# The version of PostgreSQL that this release of Debian holds.
+debian_major()
+{
+	LC_ALL=C apt-cache depends postgresql |
+		sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p' | head -n 1
+}
+
+if ! command -v dpkg-query >/dev/null
+then
+	say "not a Debian machine: nothing is installed; needed are the equivalents of" \
+		"postgresql (server and headers) ${packages[*]}"
+	exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"
+do
+	is_installed "$package" || missing+=("$package")
+done
+server=yes
+has_server || server=no
+
+if [ ${#missing[@]} -eq 0 ] && [ $server = yes ]
+then
+	exit 0
+fi
+
+wanted="${missing[*]}"
+[ $server = yes ] || wanted="$wanted postgresql with its headers"
+if [ "$(id -u)" -ne 0 ]
+then
+	say "missing: $wanted"
+	say "run this as root to have it installed"
+	exit 1
+fi
+
+say "installing: $wanted"
+export DEBIAN_FRONTEND=noninteractive
+apt_options=(-q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
+apt-get "${apt_options[@]}" update >&2
+if [ $server = no ]
+then
+	major=$(debian_major)
+	if [ -z "$major" ]
+	then
+		say "could not find out which PostgreSQL this release holds"
+		exit 1
+	fi
+	missing+=("postgresql-$major" "postgresql-server-dev-$major")
+fi
+apt-get "${apt_options[@]}" install --no-install-recommends "${missing[@]}" >&2
+
+if ! has_server
+then
+	say "\"${PG_CONFIG:-pg_config}\" still names no server with headers"
+	exit 1
+fi
