@@ -1,0 +1,201 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.h
+ *	  What a store is: named objects, written once, read in ranges, listed,
+ *	  removed by expiry only.  One driver is one const table of functions.
+ *
+ * Names are relative paths of 1 to 900 bytes: components of [A-Za-z0-9._-]
+ * joined by single '/', each of 1 to 255 bytes, none starting with '.'.
+ *
+ * A Storage is one connection and is used by one thread at a time.
+ *
+ * Errors mean the same in every driver:
+ *	ERR_NOT_FOUND	the store *answered* that the object does not exist; a
+ *					store that is not there itself (root directory missing,
+ *					wrong bucket, unreachable) is never ERR_NOT_FOUND
+ *	ERR_EXISTS		commit found the name taken; what lies there is untouched,
+ *					and durable (a driver that cannot say so says ERR_IO)
+ *	ERR_FULL, ERR_DENIED, ERR_TIMEOUT, ERR_IO
+ * and Error.transient says whether trying again may help.
+ *
+ * Drivers report the bare reason ("could not fsync file: ..."); the functions
+ * storage_*() below check names and put object and store in front of it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_STORAGE_H
+#define PGDR_STORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+typedef struct Storage Storage;
+typedef struct StorageReader StorageReader;
+typedef struct StorageWriter StorageWriter;
+
+#define STORAGE_NAME_MAX 900
+#define STORAGE_COMPONENT_MAX 255
+#define STORAGE_TO_END UINT64_MAX
+
+/* Everything a driver may want to know; each takes what is its own. */
+typedef struct StorageOptions
+{
+	const char *repo; /* the repository's name, for messages */
+	const char *type; /* "posix"; "memory" in tests */
+	const char *path; /* posix: absolute root directory */
+	bool create;      /* make the root if it does not exist */
+} StorageOptions;
+
+typedef struct StorageEntry
+{
+	const char *name; /* full name from the root; for a directory
+								 * without a trailing slash */
+	bool is_dir;      /* only when not recursive */
+	uint64_t size;    /* bytes stored; 0 for a directory */
+	int64_t mtime;    /* microseconds since 1970; only for people
+								 * and for collecting leftovers */
+} StorageEntry;
+
+/* Return false with *err set to end the listing with that error. */
+typedef bool (*StorageListFn)(void *arg, const StorageEntry *entry, Error *err);
+
+typedef struct StorageDriver
+{
+	const char *type;
+
+	/* *out is set only on success. */
+	bool (*open)(const StorageOptions *options, Storage **out, Error *err);
+	void (*close)(Storage *st);
+
+	/*
+	 * Entries directly under the directory prefix ("" is the root), or all
+	 * objects below it when recursive.  Order is not defined.  A prefix that
+	 * does not exist is an empty listing.  Unfinished writes never show; a
+	 * directory may, though it is empty.  fn may use the same Storage and
+	 * remove what it is shown.
+	 */
+	bool (*list)(Storage *st, const char *prefix, bool recursive,
+				 StorageListFn fn, void *arg, Error *err);
+
+	bool (*stat)(Storage *st, const char *name, uint64_t *size, int64_t *mtime,
+				 Error *err);
+
+	/*
+	 * Bytes offset .. offset+length-1, or less if the object ends before
+	 * (length STORAGE_TO_END: to the end; an offset at or past the end gives
+	 * no bytes).  read gives 1..cap bytes, or *got = 0 at the end.
+	 */
+	bool (*read_open)(Storage *st, const char *name, uint64_t offset,
+					  uint64_t length, StorageReader **out, Error *err);
+	bool (*read)(StorageReader *r, void *buf, size_t cap, size_t *got,
+				 Error *err);
+	void (*read_close)(StorageReader *r); /* NULL is fine */
+
+	/*
+	 * Writes a new object.  The first head_len bytes of the object are left
+	 * out of write() and given at the commit, because what they say (hashes,
+	 * sizes) is known only then.  Nothing is visible under the name before
+	 * commit; commit returns true only when the object is durable with
+	 * exactly those bytes.  commit and abort both free the writer, also when
+	 * commit fails.  A driver may take an object that is in the way of a
+	 * directory, or a directory of that name, for ERR_IO or ERR_EXISTS.
+	 */
+	bool (*write_open)(Storage *st, const char *name, size_t head_len,
+					   StorageWriter **out, Error *err);
+	bool (*write)(StorageWriter *w, const void *data, size_t len, Error *err);
+	bool (*commit)(StorageWriter *w, const void *head, Error *err);
+	void (*abort)(StorageWriter *w); /* NULL is fine */
+
+	/* ERR_NOT_FOUND if it is not there. */
+	bool (*remove)(Storage *st, const char *name, Error *err);
+
+	/*
+	 * Makes sure that an object which is there is also durable: its writer
+	 * may have been killed between naming it and the last fsync.  NULL where
+	 * what is visible is durable by nature.
+	 */
+	bool (*settle)(Storage *st, const char *name, Error *err);
+
+	/*
+	 * Removes what interrupted writers left, if older than the given age;
+	 * *removed counts them.
+	 */
+	bool (*sweep)(Storage *st, int64_t older_than_usecs, uint64_t *removed,
+				  Error *err);
+} StorageDriver;
+
+/*
+ * First member of every driver's Storage, StorageReader, StorageWriter.  The
+ * driver sets driver and where; storage_read_open() and storage_write_open()
+ * set the rest and free it.
+ */
+struct Storage
+{
+	const StorageDriver *driver;
+	char *where; /* "directory /var/lib/pgdr", for messages */
+};
+struct StorageReader
+{
+	const StorageDriver *driver;
+	Storage *storage;
+	char *name;
+};
+struct StorageWriter
+{
+	const StorageDriver *driver;
+	Storage *storage;
+	char *name;
+	bool failed; /* a write failed: commit will refuse */
+};
+
+extern const StorageDriver storage_posix;
+extern const StorageDriver storage_memory;
+
+/* The driver of options->type, opened; ERR_CONFIG for an unknown type. */
+extern bool storage_open(const StorageOptions *options, Storage **out,
+						 Error *err);
+extern void storage_close(Storage *st); /* NULL is fine */
+
+extern bool storage_list(Storage *st, const char *prefix, bool recursive,
+						 StorageListFn fn, void *arg, Error *err);
+extern bool storage_stat(Storage *st, const char *name, uint64_t *size,
+						 int64_t *mtime, Error *err);
+/* ERR_NOT_FOUND becomes *exists = false. */
+extern bool storage_exists(Storage *st, const char *name, bool *exists,
+						   Error *err);
+extern bool storage_read_open(Storage *st, const char *name, uint64_t offset,
+							  uint64_t length, StorageReader **out, Error *err);
+extern bool storage_read(StorageReader *r, void *buf, size_t cap, size_t *got,
+						 Error *err);
+extern void storage_read_close(StorageReader *r);
+extern bool storage_write_open(Storage *st, const char *name, size_t head_len,
+							   StorageWriter **out, Error *err);
+extern bool storage_write(StorageWriter *w, const void *data, size_t len,
+						  Error *err);
+extern bool storage_commit(StorageWriter *w, const void *head, Error *err);
+extern void storage_abort(StorageWriter *w);
+extern bool storage_remove(Storage *st, const char *name, Error *err);
+/*
+ * To be called before relying on an object that somebody else wrote and that
+ * was found by stat, read or list instead of by ERR_EXISTS from commit.
+ */
+extern bool storage_settle(Storage *st, const char *name, Error *err);
+extern bool storage_sweep(Storage *st, int64_t older_than_usecs,
+						  uint64_t *removed, Error *err);
+
+/*
+ * A small object at once, and the whole of one: larger than max is
+ * ERR_DAMAGED; *data has a NUL after its *len bytes and is the caller's.
+ */
+extern bool storage_put(Storage *st, const char *name, const void *data,
+						size_t len, Error *err);
+extern bool storage_get(Storage *st, const char *name, size_t max, char **data,
+						size_t *len, Error *err);
+
+/* ERR_USAGE unless name follows the rules above. */
+extern bool storage_check_name(const char *name, Error *err);
+
+#endif
