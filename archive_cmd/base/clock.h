@@ -21,8 +21,8 @@
 
 #define CLOCK_TEXT_LEN 40
 
-extern int64_t clock_now(void);				/* wall clock, microseconds */
-extern int64_t clock_monotonic(void);		/* for durations, microseconds */
+extern int64_t clock_now(void);       /* wall clock, microseconds */
+extern int64_t clock_monotonic(void); /* for durations, microseconds */
 
 /* Ends early when thread_should_stop(), at most a tenth of a second late. */
 extern void clock_sleep(int64_t usecs);
@@ -43,7 +43,6 @@ extern bool clock_parse(const char *text, int64_t *out, Error *err);
  * "250ms", "90s", "15min", "4h", "30d", "2w"; a bare number is seconds.
  * "m" is refused: minutes to one reader, months to another.
  */
-extern bool clock_parse_duration(const char *text, int64_t *usecs,
-								 Error *err);
+extern bool clock_parse_duration(const char *text, int64_t *usecs, Error *err);
 
 #endif

@@ -16,17 +16,17 @@
 
 typedef struct ConfigEntry
 {
-	char	   *section;		/* "global", "repo:local" */
-	char	   *key;			/* "compress-level" */
-	char	   *value;
-	char	   *source;			/* "/etc/pgdr/pgdr.conf:12", "environment" */
+	char *section; /* "global", "repo:local" */
+	char *key;     /* "compress-level" */
+	char *value;
+	char *source; /* "/etc/pgdr/pgdr.conf:12", "environment" */
 } ConfigEntry;
 
 typedef struct Config
 {
-	ConfigEntry *entries;		/* in order of the file; a key may repeat */
-	size_t		count;
-	size_t		cap;
+	ConfigEntry *entries; /* in order of the file; a key may repeat */
+	size_t count;
+	size_t cap;
 } Config;
 
 /*

@@ -18,36 +18,39 @@
 typedef enum ErrCode
 {
 	ERR_NONE = 0,
-	ERR_USAGE,			/* the command line is wrong */
-	ERR_CONFIG,			/* the configuration is wrong or incomplete */
-	ERR_NOT_FOUND,		/* the store answered: this does not exist */
-	ERR_EXISTS,			/* the name is taken; what lies there is untouched */
-	ERR_DAMAGED,		/* stored bytes are not what was written */
-	ERR_KEY,			/* no identity opens this, or a key is missing */
-	ERR_MISMATCH,		/* belongs to another cluster, timeline, name */
-	ERR_INCOMPLETE,		/* something needed is missing (a hole in the WAL) */
-	ERR_IO,				/* reading or writing failed */
-	ERR_FULL,			/* no room (ENOSPC, EDQUOT, quota) */
-	ERR_DENIED,			/* no permission */
-	ERR_TIMEOUT,		/* a deadline passed */
-	ERR_BUSY,			/* somebody else holds the lock or lease */
-	ERR_CANCELED,		/* asked to stop (signal, or another worker failed) */
-	ERR_SERVER,			/* PostgreSQL said no */
-	ERR_UNSUPPORTED,	/* newer format, unknown major version, ... */
-	ERR_INTERNAL		/* a bug */
+	ERR_USAGE,       /* the command line is wrong */
+	ERR_CONFIG,      /* the configuration is wrong or incomplete */
+	ERR_NOT_FOUND,   /* the store answered: this does not exist */
+	ERR_EXISTS,      /* the name is taken; what lies there is untouched */
+	ERR_DAMAGED,     /* stored bytes are not what was written */
+	ERR_KEY,         /* no identity opens this, or a key is missing */
+	ERR_MISMATCH,    /* belongs to another cluster, timeline, name */
+	ERR_INCOMPLETE,  /* something needed is missing (a hole in the WAL) */
+	ERR_IO,          /* reading or writing failed */
+	ERR_FULL,        /* no room (ENOSPC, EDQUOT, quota) */
+	ERR_DENIED,      /* no permission */
+	ERR_TIMEOUT,     /* a deadline passed */
+	ERR_BUSY,        /* somebody else holds the lock or lease */
+	ERR_CANCELED,    /* asked to stop (signal, or another worker failed) */
+	ERR_SERVER,      /* PostgreSQL said no */
+	ERR_UNSUPPORTED, /* newer format, unknown major version, ... */
+	ERR_INTERNAL     /* a bug */
 } ErrCode;
 
 typedef struct Error
 {
-	ErrCode		code;
-	bool		transient;	/* trying again later may work */
-	char	   *message;	/* lower case, one line, no period */
-	char	   *detail;		/* sentences, or NULL */
-	char	   *hint;		/* sentences, or NULL */
-	bool		shadowed;	/* a later error_set() was dropped */
+	ErrCode code;
+	bool transient; /* trying again later may work */
+	char *message;  /* lower case, one line, no period */
+	char *detail;   /* sentences, or NULL */
+	char *hint;     /* sentences, or NULL */
+	bool shadowed;  /* a later error_set() was dropped */
 } Error;
 
-#define ERROR_INIT {0}
+#define ERROR_INIT \
+	{              \
+		0          \
+	}
 
 /*
  * All of these return false, so that "return error_set(...)" reads well.

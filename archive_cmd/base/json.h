@@ -27,11 +27,11 @@ typedef struct json_t Json;
 
 extern Json *json_new_object(void);
 extern Json *json_new_array(void);
-extern Json *json_new_string(const char *s);	/* NULL gives JSON null */
+extern Json *json_new_string(const char *s); /* NULL gives JSON null */
 extern Json *json_new_int(int64_t v);
 extern Json *json_new_bool(bool v);
-extern Json *json_new_real(double v);	/* not finite gives JSON null */
-extern Json *json_dup(const Json *v);	/* deep copy */
+extern Json *json_new_real(double v); /* not finite gives JSON null */
+extern Json *json_dup(const Json *v); /* deep copy */
 extern void json_free(Json *v);
 
 extern void json_put(Json *obj, const char *key, Json *value);
@@ -51,13 +51,12 @@ extern bool json_is_null(const Json *v);
 extern const Json *json_get(const Json *obj, const char *key);
 extern const char *json_get_str(const Json *obj, const char *key,
 								const char *fallback);
-extern int64_t json_get_int(const Json *obj, const char *key,
-							int64_t fallback);
+extern int64_t json_get_int(const Json *obj, const char *key, int64_t fallback);
 extern bool json_get_bool(const Json *obj, const char *key, bool fallback);
 extern size_t json_array_len(const Json *array);
 extern const Json *json_array_at(const Json *array, size_t i);
 #ifndef JANSSON_H
-#define json_array_get json_array_at	/* the name belongs to jansson */
+#define json_array_get json_array_at /* the name belongs to jansson */
 #endif
 extern const char *json_str(const Json *v); /* NULL if not a string */
 extern int64_t json_int(const Json *v, int64_t fallback);
@@ -66,8 +65,8 @@ extern void json_each(const Json *obj,
 					  void *arg);
 
 /* ERR_DAMAGED naming the key when it is absent or of another kind. */
-extern bool json_require_str(const Json *obj, const char *key,
-							 const char **out, Error *err);
+extern bool json_require_str(const Json *obj, const char *key, const char **out,
+							 Error *err);
 extern bool json_require_int(const Json *obj, const char *key, int64_t *out,
 							 Error *err);
 

@@ -24,8 +24,8 @@ typedef enum LogLevel
 } LogLevel;
 
 /* Called with one finished message; detail and hint may be NULL. */
-typedef void (*LogSink)(LogLevel level, const char *message,
-						const char *detail, const char *hint);
+typedef void (*LogSink)(LogLevel level, const char *message, const char *detail,
+						const char *hint);
 
 /*
  * Set once, before threads start.  Messages below the level are dropped, all of

@@ -39,12 +39,15 @@ extern void *mem_grow(void *ptr, size_t count, size_t *cap, size_t elem_size);
 /* A growable byte string; data is always NUL-terminated when not NULL. */
 typedef struct StrBuf
 {
-	char	   *data;
-	size_t		len;
-	size_t		cap;
+	char *data;
+	size_t len;
+	size_t cap;
 } StrBuf;
 
-#define STRBUF_INIT {0}
+#define STRBUF_INIT \
+	{               \
+		0           \
+	}
 
 /* Makes room for len more bytes (and the NUL); data is not NULL after. */
 extern void strbuf_reserve(StrBuf *sb, size_t len);
@@ -53,7 +56,7 @@ extern void strbuf_puts(StrBuf *sb, const char *s);
 extern void strbuf_putc(StrBuf *sb, char c);
 extern void strbuf_printf(StrBuf *sb, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-extern void strbuf_reset(StrBuf *sb);	/* empty, keeps the memory */
+extern void strbuf_reset(StrBuf *sb); /* empty, keeps the memory */
 extern void strbuf_free(StrBuf *sb);
 /* Caller frees, never NULL; sb is empty after. */
 extern char *strbuf_steal(StrBuf *sb);

@@ -13,8 +13,8 @@
 
 typedef struct Progress
 {
-	_Atomic(const char *) phase;	/* static text: "copying", "waiting for WAL" */
-	atomic_uint_fast64_t total_bytes;	/* 0: not known */
+	_Atomic(const char *) phase; /* static text: "copying", "waiting for WAL" */
+	atomic_uint_fast64_t total_bytes; /* 0: not known */
 	atomic_uint_fast64_t done_bytes;
 	atomic_uint_fast64_t total_items;
 	atomic_uint_fast64_t done_items;

@@ -39,6 +39,9 @@ extern void sha256_final(Sha256 *h, uint8_t out[SHA256_LEN]); /* and reset */
 extern void sha256_free(Sha256 *h);
 extern void sha256_once(const void *data, size_t len, uint8_t out[SHA256_LEN]);
 
+extern void hmac_sha256(const uint8_t *key, size_t key_len, const void *data,
+						size_t len, uint8_t out[SHA256_LEN]);
+
 typedef struct ContentHash ContentHash;
 extern ContentHash *content_hash_new(const ContentKey *key); /* keeps key */
 extern void content_hash_add(ContentHash *h, const void *data, size_t len);

@@ -1,0 +1,63 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings.h
+ *	  What the configuration says, checked and typed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_SETTINGS_H
+#define PGDR_SETTINGS_H
+
+#include "base/config.h"
+#include "repo/repo.h"
+#include "repo/retention.h"
+
+#define SETTINGS_DEFAULT_FILE "/etc/pgdr/pgdr.conf"
+
+typedef struct RepoSettings
+{
+	char	   *name;			/* "local" of [repo:local] */
+	char	   *type;			/* "posix" */
+	char	   *path;
+	RetentionPolicy retention;	/* retention-full, retention-time */
+} RepoSettings;
+
+typedef struct Settings
+{
+	char	   *file;			/* absolute path of the configuration */
+	char	   *cluster;
+	char	   *pgdata;
+	char	   *connection;
+	char	   *spool_path;
+	int			process_max;
+	int			compress_level;
+	bool		encrypt;		/* encryption = age (default) | none */
+	char	  **recipients;
+	size_t		recipient_count;
+	char	   *identity_file;	/* or NULL */
+	char	   *passphrase_file;	/* of an encrypted identity file, or NULL */
+	char	   *content_key_file;	/* or NULL */
+	int64_t		archive_timeout;	/* microseconds */
+	char	   *manifest_checksums; /* "CRC32C", "SHA256", "NONE" */
+	RepoSettings *repos;		/* in the order of the file; at least one */
+	size_t		repo_count;
+} Settings;
+
+/*
+ * file: --config, or NULL for $PGDR_CONFIG, else the default.  Unknown keys
+ * and sections, wrong values and missing ones are ERR_CONFIG with file, line
+ * and hint.
+ */
+extern bool settings_load(const char *file, Settings *out, Error *err);
+extern void settings_free(Settings *settings);
+
+/* Loads recipients, identities and content key from their files. */
+extern bool settings_load_keys(const Settings *settings, RepoKeys *out,
+							   Error *err);
+
+/* Options for opening one repository; they point into settings and keys. */
+extern RepoOptions settings_repo_options(const Settings *settings,
+										 const RepoSettings *repo,
+										 const RepoKeys *keys);
+
+#endif

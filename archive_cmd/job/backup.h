@@ -1,0 +1,41 @@
+/*-------------------------------------------------------------------------
+ *
+ * backup.h
+ *	  Takes a base backup of a running cluster straight from its data
+ *	  directory.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_BACKUP_H
+#define PGDR_BACKUP_H
+
+#include "base/progress.h"
+#include "repo/manifest.h"
+#include "repo/repo.h"
+
+typedef struct BackupOptions
+{
+	const char *pgdata;
+	const char *connection;		/* libpq connection string */
+	int			workers;
+	bool		fast;			/* immediate checkpoint (default) */
+	const char *checksum_algorithm; /* of backup_manifest: "CRC32C" (default),
+									 * "SHA256", "NONE" */
+	int64_t		archive_timeout;	/* microseconds to wait for the WAL */
+	const Json *annotations;	/* object of strings, or NULL */
+	Progress   *progress;
+} BackupOptions;
+
+/*
+ * True when the backup is complete: every pack and the manifest are durable,
+ * and the WAL from its start to its stop is in the repository.  *out is what
+ * was made; out->damaged_pages > 0 means that it was made of damaged pages
+ * (each was logged as a warning with file and block).
+ *
+ * On failure nothing is left that could be taken for a backup; the packs
+ * written so far are collected by expire once the lease has run out.
+ */
+extern bool backup_take(Repo *repo, const BackupOptions *options,
+						BackupInfo *out, Error *err);
+
+#endif

@@ -1,0 +1,38 @@
+/*-------------------------------------------------------------------------
+ *
+ * expire.h
+ *	  Carries out what retention decided, and collects leftovers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_EXPIRE_H
+#define PGDR_EXPIRE_H
+
+#include "base/progress.h"
+#include "repo/retention.h"
+
+typedef struct ExpireResult
+{
+	uint64_t	backups;		/* removed */
+	uint64_t	segments;
+	uint64_t	leftovers;		/* objects of interrupted backups, temporary
+								 * files */
+	uint64_t	bytes;			/* 0 where the store does not tell */
+} ExpireResult;
+
+/*
+ * Removes by the plan.  Of a backup the manifest goes first: from that moment
+ * it does not exist; then its marks, packs and leases.  Killed anywhere, the
+ * next run goes on.
+ */
+extern bool expire_run(Repo *repo, const RetentionPlan *plan,
+					   ExpireResult *out, Error *err);
+
+/*
+ * One backup by its label, whatever the policy; ERR_BUSY if it is running,
+ * ERR_MISMATCH if it is the last good one and not force.
+ */
+extern bool expire_backup(Repo *repo, const char *label, bool force,
+						  ExpireResult *out, Error *err);
+
+#endif

@@ -1,0 +1,31 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.h
+ *	  Says that a backup is being written, with objects that are only ever
+ *	  added: backup/<label>/lease/<time>, one at each renewal.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_LEASE_H
+#define PGDR_LEASE_H
+
+#include "repo/repo.h"
+
+#define LEASE_VALID_USECS (INT64_C(15) * 60 * 1000000)	/* after a renewal */
+#define LEASE_RENEW_USECS (INT64_C(2) * 60 * 1000000)
+
+/*
+ * Takes a label for a new backup: finds one that is free, beginning with the
+ * time now, by writing its first lease object.  *label is the caller's.
+ */
+extern bool lease_take(Repo *repo, char **label, Error *err);
+extern bool lease_renew(Repo *repo, const char *label, Error *err);
+
+/*
+ * *alive: was a lease renewed within LEASE_VALID_USECS?  Judged by the time in
+ * its name against now, so clocks of hosts may differ by minutes, not more.
+ */
+extern bool lease_is_alive(Repo *repo, const char *label, int64_t now,
+						   bool *alive, Error *err);
+
+#endif

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * mark.h
+ *	  Marks of a backup: small objects that are only added.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_MARK_H
+#define PGDR_MARK_H
+
+#include "base/json.h"
+#include "repo/repo.h"
+
+#define MARK_VERIFIED "verified"	/* {"ok":bool,"deep":bool,"problems":n} */
+
+/* backup/<label>/mark/<time>-<kind> with the JSON as content. */
+extern bool mark_add(Repo *repo, const char *label, const char *kind,
+					 const Json *content, Error *err);
+
+/*
+ * The newest mark of a kind; its content comes from the metadata, so no key
+ * is needed.  *found false if there is none.
+ */
+extern bool mark_latest(Repo *repo, const char *label, const char *kind,
+						bool *found, int64_t *time, Json **content,
+						Error *err);
+
+#endif

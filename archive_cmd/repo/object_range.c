@@ -1,0 +1,222 @@
+/*-------------------------------------------------------------------------
+ *
+ * object_range.c
+ *	  Reads some zstd frames of an object without reading the rest.
+ *
+ * age encrypts in chunks of 64 KiB, each on its own: the chunks that hold the
+ * wanted bytes are fetched, authenticated, and cut to the frames.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "repo/object_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/thread.h"
+
+#define READ_BUFFER (256 * 1024)
+
+struct ObjectReader
+{
+	Repo *repo;
+	char *name;
+	ObjectHead head;
+	AgeFileKey *key; /* NULL if not encrypted */
+	uint8_t nonce[AGE_NONCE];
+};
+
+/* The first bytes of the payload; what came with the head may hold them. */
+static bool
+take_nonce(ObjectReader *o, StorageReader *r, StrBuf *rest, Error *err)
+{
+	char block[AGE_NONCE];
+	size_t got;
+
+	while (rest->len < AGE_NONCE)
+	{
+		if (!storage_read(r, block, sizeof(block), &got, err))
+			return false;
+		if (got == 0)
+		{
+			error_set(err, ERR_DAMAGED, "it has no payload");
+			return object_error(o->repo, o->name, err);
+		}
+		strbuf_add(rest, block, got);
+	}
+	memcpy(o->nonce, rest->data, AGE_NONCE);
+	return true;
+}
+
+static bool
+open_encrypted(ObjectReader *o, StorageReader *r, StrBuf *rest, Error *err)
+{
+	o->key = object_unlock(o->repo, &o->head, err);
+	if (!o->key)
+		return object_error(o->repo, o->name, err);
+	return take_nonce(o, r, rest, err);
+}
+
+bool
+object_open(Repo *repo, const char *name, ObjectReader **out, Error *err)
+{
+	ObjectReader *o = mem_zalloc(sizeof(ObjectReader));
+	StorageReader *r = NULL;
+	StrBuf rest = STRBUF_INIT;
+	bool done;
+
+	o->repo = repo;
+	o->name = mem_strdup(name);
+	done = storage_read_open(repo->storage, name, 0, STORAGE_TO_END, &r, err) &&
+		   object_head_read(repo, name, r, &o->head, &rest, err) &&
+		   (!o->head.meta.encrypted || open_encrypted(o, r, &rest, err));
+	storage_read_close(r);
+	strbuf_free(&rest);
+	if (done)
+		*out = o;
+	else
+		object_reader_close(o);
+	return done;
+}
+
+const ObjectMeta *
+object_reader_meta(const ObjectReader *r)
+{
+	return &r->head.meta;
+}
+
+void
+object_reader_close(ObjectReader *r)
+{
+	if (!r)
+		return;
+	object_head_free(&r->head);
+	age_file_key_free(r->key);
+	free(r->name);
+	free(r);
+}
+
+/* ---- reading ---- */
+
+/* Lets through `keep` bytes after `skip` bytes. */
+typedef struct Window
+{
+	Stage base;
+	uint64_t skip;
+	uint64_t keep;
+} Window;
+
+static bool
+window_write(Stage *stage, const void *data, size_t len, Error *err)
+{
+	Window *w = (Window *) stage;
+	size_t skip = len < w->skip ? len : (size_t) w->skip;
+	size_t keep;
+
+	w->skip -= skip;
+	keep = len - skip < w->keep ? len - skip : (size_t) w->keep;
+	w->keep -= keep;
+	return keep == 0 ||
+		   stage_write(stage->next, (const char *) data + skip, keep, err);
+}
+
+static bool
+window_finish(Stage *stage, Error *err)
+{
+	Window *w = (Window *) stage;
+
+	if (w->keep > 0)
+		return error_set(err, ERR_DAMAGED, "it ends before the frames do");
+	return stage_finish(stage->next, err);
+}
+
+static void
+window_free(Stage *stage)
+{
+	(void) stage; /* lives on the stack */
+}
+
+static const StageOps window_ops = {window_write, window_finish, window_free};
+
+static bool
+fetch(ObjectReader *o, uint64_t offset, uint64_t length, Stage *chain,
+	  Error *err)
+{
+	char *block = mem_alloc(READ_BUFFER);
+	StorageReader *r = NULL;
+	size_t got = 0;
+	bool done;
+
+	done = storage_read_open(o->repo->storage, o->name, offset, length, &r,
+							 err);
+	while (done)
+	{
+		done = thread_check_stop(err) &&
+			   storage_read(r, block, READ_BUFFER, &got, err);
+		if (!done || got == 0)
+			break;
+		done = stage_write(chain, block, got, err);
+	}
+	storage_read_close(r);
+	free(block);
+	return done && stage_finish(chain, err);
+}
+
+/* The bytes of the store that hold these bytes of the zstd stream. */
+static bool
+fetch_encrypted(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
+				Stage *window, Error *err)
+{
+	const ObjectMeta *meta = &o->head.meta;
+	uint64_t first = zstd_offset / AGE_CHUNK;
+	uint64_t last = (zstd_offset + zstd_len - 1) / AGE_CHUNK;
+	uint64_t stored = AGE_CHUNK + AGE_TAG;
+	uint64_t from = AGE_NONCE + first * stored;
+	uint64_t to = AGE_NONCE + (last + 1) * stored;
+	Stage *decrypt;
+	bool done;
+
+	if (to > meta->payload_size)
+		to = meta->payload_size;
+	decrypt = stage_age_decrypt_range(o->key, o->nonce, first, window);
+	done = fetch(o, meta->head_len + from, to - from, decrypt, err);
+	stage_free(decrypt);
+	return done;
+}
+
+bool
+object_read_frames(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
+				   Stage *sink, Error *err)
+{
+	const ObjectMeta *meta = &o->head.meta;
+	Stage *zstd;
+	Window window = {.base.ops = &window_ops};
+	bool done;
+
+	if (zstd_len == 0 || zstd_offset > meta->zstd_size ||
+		zstd_len > meta->zstd_size - zstd_offset)
+	{
+		error_set(err, ERR_DAMAGED,
+				  "it has no frames at %" PRIu64 " + %" PRIu64, zstd_offset,
+				  zstd_len);
+		return object_error(o->repo, o->name, err);
+	}
+	zstd = stage_zstd_decompress(sink, err);
+	if (!zstd)
+		return false;
+	window.base.next = zstd;
+	window.keep = zstd_len;
+	if (meta->encrypted)
+	{
+		window.skip = zstd_offset % AGE_CHUNK;
+		done = fetch_encrypted(o, zstd_offset, zstd_len, &window.base, err);
+	}
+	else
+		done = fetch(o, meta->head_len + zstd_offset, zstd_len, &window.base,
+					 err);
+	stage_free(zstd);
+	if (!done && err->code == ERR_DAMAGED)
+		object_error(o->repo, o->name, err);
+	return done;
+}
