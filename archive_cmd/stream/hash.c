@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 
 /*
  * XXH3_generateSecret() is exported by the library, but its declaration is
@@ -75,6 +76,16 @@ void
 sha256_once(const void *data, size_t len, uint8_t out[SHA256_LEN])
 {
 	require(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
+}
+
+void
+hmac_sha256(const uint8_t *key, size_t key_len, const void *data, size_t len,
+			uint8_t out[SHA256_LEN])
+{
+	unsigned int out_len = SHA256_LEN;
+
+	require(HMAC(EVP_sha256(), key, (int) key_len, data, len, out, &out_len) !=
+			NULL);
 }
 
 /* ---- the content hash ---- */

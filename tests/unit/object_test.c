@@ -51,6 +51,7 @@ make_repo(const char *dir, const RepoKeys *with)
 		.keys = with};
 	Repo *repo = NULL;
 
+	paths[path_count++] = path;
 	ok(repo_create(&options, &err) && repo_open(&options, &repo, &err),
 	   "repository %s is made and opened%s%s", dir, err.message ? ": " : "",
 	   err.message ? err.message : "");
