@@ -368,9 +368,15 @@ Json *
 json_parse(const char *text, size_t len, Error *err)
 {
 	json_error_t jerr;
-	Json *v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY,
-						 &jerr);
+	Json *v;
 
+	/* jansson takes a NUL after the value for the end of the text */
+	if (memchr(text, '\0', len) != NULL)
+	{
+		error_set(err, ERR_DAMAGED, "invalid JSON: it holds a NUL byte");
+		return NULL;
+	}
+	v = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &jerr);
 	if (v == NULL)
 		error_set(err, ERR_DAMAGED, "invalid JSON in line %d, column %d: %s",
 				  jerr.line, jerr.column, jerr.text);
