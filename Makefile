@@ -30,11 +30,12 @@ DATA = $(wildcard sql/dr--*.sql)
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/common/*.c))
 
 WERROR ?= -Werror
-# The server's headers leave parameters unused and compare signs; the last two
-# are for clang, which does not know all that the server was configured with.
+# clang does not know all the options that the server was configured with.
+FOR_CLANG = -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+# The server's headers leave parameters unused and compare signs.
 PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-declaration-after-statement \
-	-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	$(if $(findstring clang,$(shell $(CC) --version)),$(FOR_CLANG)) \
 	-MMD -MP
 PG_CPPFLAGS = -Isrc
 EXTRA_CLEAN = $(OBJS:.o=.d) tmp_check tmp_check_regress \
