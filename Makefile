@@ -12,16 +12,52 @@
 # for compiler and linker.  WERROR= lets warnings pass.
 
 PG_CONFIG ?= pg_config
-PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+# -- for people -------------------------------------------------------------
+
+# These set up first and then start make again: pg_config may not be there yet
+# when this file is read.  The server's makefile is left out, because it has a
+# "check" that only says that there is none.
+front = setup check soak demo
+ifneq ($(filter $(front),$(MAKECMDGOALS)),)
+
+others = $(filter-out $(front),$(MAKECMDGOALS))
+quietly = $(MAKE) --no-print-directory -s
+build = $(quietly) -j$$(nproc) all
+
+.NOTPARALLEL:
+.PHONY: $(front) $(others)
+
+setup:
+	@PG_CONFIG='$(PG_CONFIG)' tests/setup.sh
+
+check: setup
+	@$(build) unit-tests
+	@$(quietly) check-built
+
+soak: setup
+	@$(build) unit-tests
+	@PGDR_SOAK=1 $(quietly) check-built
+
+demo: setup
+	@$(build)
+	@$(quietly) demo-built
+
+$(others):
+	@$(MAKE) --no-print-directory $@
+
+else # not for people
+
+# -- building ---------------------------------------------------------------
 
 # The tests; the names are those of sql/NAME.sql.
 REGRESS = $(filter-out dr--%,$(basename $(notdir $(wildcard sql/*.sql))))
 # Not ./tmp_check, which the TAP tests own.
 REGRESS_OPTS = --temp-instance=./tmp_check_regress
 
-# -- building ---------------------------------------------------------------
-
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 ifneq ($(PGXS),)
+
 
 EXTENSION = dr
 MODULE_big = dr
@@ -60,46 +96,32 @@ $(forwarded): %: program-%
 # else make -j has two makes at work in one directory
 program-install program-installdirs unit-tests: program-all
 
-.PHONY: unit-tests
+.PHONY: unit-tests check-built demo-built
 unit-tests:
 	$(MAKE) -C archive_cmd unit-tests
 
+run = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' PGDR_REGRESS='$(REGRESS)' \
+	tests/run.sh
+
+check-built:
+	@$(run) prove $(PROVE_TESTS)
+
+demo-built:
+	@$(run) demo
+
 else # no PGXS
 
-.PHONY: all install uninstall clean installcheck unit-tests
-all install uninstall clean installcheck unit-tests:
-	@echo "$(PG_CONFIG) names no PGXS; tests/setup.sh installs what is missing" >&2
+.PHONY: all install uninstall clean installcheck
+all install uninstall clean installcheck:
+	@echo "$(PG_CONFIG) names no PGXS: \"make setup\" installs what is missing" >&2
 	@false
 
 endif # PGXS
 
-# -- testing ----------------------------------------------------------------
-
-# Each of these sets up first and then starts make again, because pg_config may
-# not have been there when this file was read.
-
-.PHONY: setup lint demo soak check-built demo-built
-
-setup:
-	@PG_CONFIG='$(PG_CONFIG)' tests/setup.sh
-
-check: setup
-	@$(MAKE) --no-print-directory check-built
-
-soak: setup
-	@PGDR_SOAK=1 $(MAKE) --no-print-directory check-built
-
-demo: setup
-	@$(MAKE) --no-print-directory demo-built
-
+.PHONY: lint
 lint:
 	@PG_CONFIG='$(PG_CONFIG)' \
 		PERL5LIB="$$(dirname '$(PGXS)')/../test/perl:$$PERL5LIB" \
 		prove tests/900_lint.pl
 
-check-built: all unit-tests
-	@PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' PGDR_REGRESS='$(REGRESS)' \
-		tests/run.sh prove $(PROVE_TESTS)
-
-demo-built: all
-	@PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' tests/run.sh demo
+endif # for people

@@ -72,10 +72,21 @@ then
 	exit 1
 fi
 
+# What apt says is of interest only when it fails.
+apt()
+{
+	apt-get -q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 "$@" \
+		>"$log" 2>&1 </dev/null && return
+	cat "$log" >&2
+	say "could not install: $wanted"
+	exit 1
+}
+
 say "installing: $wanted"
 export DEBIAN_FRONTEND=noninteractive
-apt_options=(-q -y -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
-apt-get "${apt_options[@]}" update >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+apt update
 if [ $server = no ]
 then
 	major=$(debian_major)
@@ -86,7 +97,7 @@ then
 	fi
 	missing+=("postgresql-$major" "postgresql-server-dev-$major")
 fi
-apt-get "${apt_options[@]}" install --no-install-recommends "${missing[@]}" >&2
+apt install --no-install-recommends "${missing[@]}"
 
 if ! has_server
 then
