@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * tmpdir.h
+ *	  A scratch directory for a unit test.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_TMPDIR_H
+#define PGDR_TMPDIR_H
+
+/* A new directory below $TMPDIR; caller frees.  Ends the process if it can't. */
+extern char *tmpdir_make(const char *prefix);
+/* Removes it with all that is in it. */
+extern void tmpdir_remove(const char *path);
+
+#endif
