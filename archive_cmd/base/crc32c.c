@@ -23,7 +23,7 @@ crc_fill_tables(void)
 {
 	for (uint32_t b = 0; b < 256; b++)
 	{
-		uint32_t	crc = b;
+		uint32_t crc = b;
 
 		for (int bit = 0; bit < 8; bit++)
 			crc = crc >> 1 ^ (crc & 1 ? CRC32C_REFLECTED : 0);
@@ -33,7 +33,7 @@ crc_fill_tables(void)
 	{
 		for (uint32_t b = 0; b < 256; b++)
 		{
-			uint32_t	crc = crc_table[k - 1][b];
+			uint32_t crc = crc_table[k - 1][b];
 
 			crc_table[k][b] = crc >> 8 ^ crc_table[0][crc & 255];
 		}
@@ -45,11 +45,11 @@ crc_step8(uint32_t crc, const uint8_t *p)
 {
 	/* byte by byte into a number: right on any endianness */
 	crc ^= (uint32_t) p[0] | (uint32_t) p[1] << 8 | (uint32_t) p[2] << 16 |
-		(uint32_t) p[3] << 24;
+		   (uint32_t) p[3] << 24;
 	return crc_table[7][crc & 255] ^ crc_table[6][crc >> 8 & 255] ^
-		crc_table[5][crc >> 16 & 255] ^ crc_table[4][crc >> 24] ^
-		crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^
-		crc_table[0][p[7]];
+		   crc_table[5][crc >> 16 & 255] ^ crc_table[4][crc >> 24] ^
+		   crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^
+		   crc_table[0][p[7]];
 }
 
 uint32_t
@@ -72,11 +72,11 @@ __attribute__((target("sse4.2"))) static uint32_t
 crc32c_sse42(uint32_t crc, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t	wide = (uint32_t) ~crc;
+	uint64_t wide = (uint32_t) ~crc;
 
 	for (; len >= 8; p += 8, len -= 8)
 	{
-		uint64_t	word;
+		uint64_t word;
 
 		memcpy(&word, p, 8);
 		wide = __builtin_ia32_crc32di(wide, word);

@@ -55,9 +55,6 @@ extern int64_t json_get_int(const Json *obj, const char *key, int64_t fallback);
 extern bool json_get_bool(const Json *obj, const char *key, bool fallback);
 extern size_t json_array_len(const Json *array);
 extern const Json *json_array_at(const Json *array, size_t i);
-#ifndef JANSSON_H
-#define json_array_get json_array_at /* the name belongs to jansson */
-#endif
 extern const char *json_str(const Json *v); /* NULL if not a string */
 extern int64_t json_int(const Json *v, int64_t fallback);
 extern void json_each(const Json *obj,
