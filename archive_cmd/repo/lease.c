@@ -1,0 +1,162 @@
+/*-------------------------------------------------------------------------
+ *
+ * lease.c
+ *	  Leases of backups that are being written.
+ *
+ * The first lease of a label has a name that depends on the label alone, so
+ * that of two hosts that want the same label one finds the name taken.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "repo/lease.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "repo/object.h"
+#include "repo/stamp.h"
+
+#define LABEL_TRIES 99 /* repo_label_ok(): "-2" to "-99" */
+
+static bool
+put_lease(Repo *repo, const char *label, const char *stamp, Error *err)
+{
+	char *dir = repo_lease_dir(label);
+	char *name = mem_printf("%s/%s", dir, stamp);
+	ObjectSpec spec = {.name = name, .kind = OBJECT_LEASE};
+	bool ok = object_put(repo, &spec, label, strlen(label), NULL, err);
+
+	free(name);
+	free(dir);
+	return ok;
+}
+
+static bool
+stop_listing(void *arg, const StorageEntry *entry, Error *err)
+{
+	(void) entry;
+	(void) err;
+	*(bool *) arg = true;
+	return true;
+}
+
+/* Leftovers of an earlier backup count as much as a lease. */
+static bool
+label_is_used(Repo *repo, const char *label, bool *used, Error *err)
+{
+	char *dir = repo_backup_dir(label);
+	bool ok;
+
+	*used = false;
+	ok = storage_list(repo->storage, dir, false, stop_listing, used, err);
+	free(dir);
+	return ok;
+}
+
+/* *taken stays false when somebody else has the label. */
+static bool
+try_label(Repo *repo, const char *label, bool *taken, Error *err)
+{
+	Error problem = ERROR_INIT;
+	char stamp[STAMP_SECONDS_LEN + 1];
+	bool used;
+
+	*taken = false;
+	if (!label_is_used(repo, label, &used, err))
+		return false;
+	if (used)
+		return true;
+	memcpy(stamp, label, STAMP_SECONDS_LEN);
+	stamp[STAMP_SECONDS_LEN] = '\0';
+	if (put_lease(repo, label, stamp, &problem))
+	{
+		*taken = true;
+		return true;
+	}
+	if (problem.code == ERR_EXISTS)
+	{
+		error_clear(&problem);
+		return true;
+	}
+	error_move(err, &problem);
+	return false;
+}
+
+bool
+lease_take(Repo *repo, char **label, Error *err)
+{
+	char base[CLOCK_TEXT_LEN];
+
+	clock_format_label(clock_now(), base);
+	for (int i = 1; i <= LABEL_TRIES; i++)
+	{
+		char *candidate = i == 1 ? mem_strdup(base)
+								 : mem_printf("%s-%d", base, i);
+		bool taken;
+		bool ok = try_label(repo, candidate, &taken, err);
+
+		if (ok && taken)
+		{
+			*label = candidate;
+			return true;
+		}
+		free(candidate);
+		if (!ok)
+			return false;
+	}
+	error_set(err, ERR_BUSY, "could not find a free label for a backup");
+	return error_hint(err, "Try again in a second.");
+}
+
+bool
+lease_renew(Repo *repo, const char *label, Error *err)
+{
+	char stamp[STAMP_LEN];
+	int64_t now = clock_now();
+	bool alive;
+
+	/*
+	 * Once it has run out, expire may have begun to collect the packs: what
+	 * is written from now on would not be a whole backup.
+	 */
+	if (!lease_is_alive(repo, label, now, &alive, err))
+		return false;
+	if (!alive)
+	{
+		error_set(err, ERR_TIMEOUT, "lease of backup %s has run out", label);
+		return error_detail(err, "It was not renewed for %d minutes.",
+							(int) (LEASE_VALID_USECS / USECS_PER_SEC / 60));
+	}
+	return put_lease(repo, label, stamp_format(now, stamp), err);
+}
+
+static bool
+newest_lease(void *arg, const StorageEntry *entry, Error *err)
+{
+	int64_t *newest = arg;
+	const char *base = strrchr(entry->name, '/');
+	int64_t t;
+
+	(void) err;
+	if (!entry->is_dir && base != NULL &&
+		stamp_parse(base + 1, strlen(base + 1), &t) && t > *newest)
+		*newest = t;
+	return true;
+}
+
+bool
+lease_is_alive(Repo *repo, const char *label, int64_t now, bool *alive,
+			   Error *err)
+{
+	char *dir = repo_lease_dir(label);
+	int64_t newest = 0;
+	bool ok = storage_list(repo->storage, dir, false, newest_lease, &newest,
+						   err);
+
+	free(dir);
+	/* a time to come is that of a host whose clock is ahead: alive */
+	*alive = newest > now - LEASE_VALID_USECS;
+	return ok;
+}

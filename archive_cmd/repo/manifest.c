@@ -1,0 +1,286 @@
+/*-------------------------------------------------------------------------
+ *
+ * manifest.c
+ *	  What a manifest must fulfil, wherever it comes from.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "repo/manifest_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "repo/object.h"
+
+/* A PostgreSQL path is far shorter; longer ones no system call would take. */
+#define PATH_BYTES_MAX 4095
+
+void
+manifest_free(Manifest *m)
+{
+	for (size_t i = 0; i < m->tablespace_count; i++)
+		free(m->tablespaces[i].location);
+	for (size_t i = 0; i < m->pack_count; i++)
+		free(m->packs[i].frames);
+	for (size_t i = 0; i < m->dir_count; i++)
+		free(m->dirs[i].path);
+	for (size_t i = 0; i < m->file_count; i++)
+		free(m->files[i].path);
+	for (size_t i = 0; i < m->damage_count; i++)
+		free(m->damage[i].path);
+	free(m->tablespaces);
+	free(m->packs);
+	free(m->dirs);
+	free(m->files);
+	free(m->damage);
+	free(m->checksum_algorithm);
+	backup_info_free(&m->info);
+	memset(m, 0, sizeof(*m));
+}
+
+void
+manifest_packs_sha256(const Manifest *m, uint8_t out[SHA256_LEN])
+{
+	Sha256 *h = sha256_new();
+
+	for (size_t i = 0; i < m->pack_count; i++)
+		sha256_add(h, m->packs[i].sha256, SHA256_LEN);
+	sha256_final(h, out);
+	sha256_free(h);
+}
+
+/* A component that names nothing, itself or what is above it. */
+static bool
+bad_component(const char *s, size_t len)
+{
+	return len == 0 || (len == 1 && s[0] == '.') ||
+		   (len == 2 && s[0] == '.' && s[1] == '.');
+}
+
+/* The restore creates this below its target directory, and nowhere else. */
+static bool
+path_ok(const char *path)
+{
+	const char *at = path;
+
+	if (strlen(path) > PATH_BYTES_MAX)
+		return false;
+	for (;;)
+	{
+		size_t len = strcspn(at, "/");
+
+		if (bad_component(at, len))
+			return false;
+		if (at[len] == '\0')
+			return true;
+		at += len + 1;
+	}
+}
+
+static bool
+check_path(const char *path, const char *before, Error *err)
+{
+	if (!path_ok(path))
+		return error_set(err, ERR_DAMAGED,
+						 "path \"%s\" is not a safe relative path", path);
+	if (before != NULL && strcmp(before, path) >= 0)
+		return error_set(err, ERR_DAMAGED,
+						 "path \"%s\" is out of order or twice there", path);
+	return true;
+}
+
+static bool
+check_tablespaces(const Manifest *m, Error *err)
+{
+	for (size_t i = 0; i < m->tablespace_count; i++)
+	{
+		const ManifestTablespace *t = &m->tablespaces[i];
+
+		if (t->oid == 0 || (t->location != NULL && t->location[0] != '/'))
+			return error_set(err, ERR_DAMAGED,
+							 "tablespace %" PRIu32 " is not valid", t->oid);
+		for (size_t j = 0; j < i; j++)
+		{
+			if (m->tablespaces[j].oid == t->oid)
+				return error_set(err, ERR_DAMAGED,
+								 "tablespace %" PRIu32 " is twice there",
+								 t->oid);
+		}
+	}
+	return true;
+}
+
+static bool
+frames_ok(const ManifestPack *p)
+{
+	if (p->frame_count == 0 || p->frames[0].plain != 0 ||
+		p->frames[0].stored != 0)
+		return false;
+	for (size_t i = 1; i < p->frame_count; i++)
+	{
+		if (p->frames[i].plain <= p->frames[i - 1].plain ||
+			p->frames[i].stored <= p->frames[i - 1].stored)
+			return false;
+	}
+	return p->frames[p->frame_count - 1].stored < p->zstd_size &&
+		   (p->frame_count == 1 ||
+			p->frames[p->frame_count - 1].plain < p->plain_size);
+}
+
+static bool
+check_packs(const Manifest *m, Error *err)
+{
+	if (m->pack_count != m->info.pack_count)
+		return error_set(err, ERR_DAMAGED, "it has %zu packs instead of %u",
+						 m->pack_count, m->info.pack_count);
+	for (size_t i = 0; i < m->pack_count; i++)
+	{
+		const ManifestPack *p = &m->packs[i];
+
+		if (p->number != i + 1)
+			return error_set(err, ERR_DAMAGED, "pack %u is out of order",
+							 p->number);
+		if (p->zstd_size > p->payload_size || !frames_ok(p))
+			return error_set(err, ERR_DAMAGED,
+							 "frame table of pack %u is not valid", p->number);
+	}
+	return true;
+}
+
+static bool
+check_dirs(const Manifest *m, Error *err)
+{
+	for (size_t i = 0; i < m->dir_count; i++)
+	{
+		if (!check_path(m->dirs[i].path, i > 0 ? m->dirs[i - 1].path : NULL,
+						err))
+			return false;
+	}
+	return true;
+}
+
+static bool
+extent_ok(const Manifest *m, const ManifestFile *f)
+{
+	const ManifestExtent *e = &f->extent;
+	uint64_t room;
+
+	if (f->size == 0)
+		return true;
+	if (e->pack < 1 || e->pack > m->pack_count || e->file_offset != 0 ||
+		e->length != f->size)
+		return false;
+	room = m->packs[e->pack - 1].plain_size;
+	return e->pack_offset <= room && e->length <= room - e->pack_offset;
+}
+
+static bool
+checksum_ok(const Manifest *m, const ManifestFile *f)
+{
+	size_t len = strlen(f->checksum);
+	uint8_t bytes[SHA256_LEN];
+
+	if (strcmp(m->checksum_algorithm, "NONE") == 0)
+		return len == 0;
+	if (len !=
+		(strcmp(m->checksum_algorithm, "CRC32C") == 0 ? 8 : SHA256_HEX_LEN))
+		return false;
+	return hex_decode(f->checksum, bytes, len / 2);
+}
+
+static bool
+check_files(const Manifest *m, Error *err)
+{
+	size_t d = 0;
+
+	for (size_t i = 0; i < m->file_count; i++)
+	{
+		const ManifestFile *f = &m->files[i];
+
+		if (!check_path(f->path, i > 0 ? m->files[i - 1].path : NULL, err))
+			return false;
+		while (d < m->dir_count && strcmp(m->dirs[d].path, f->path) < 0)
+			d++;
+		if (d < m->dir_count && strcmp(m->dirs[d].path, f->path) == 0)
+			return error_set(err, ERR_DAMAGED,
+							 "\"%s\" is both a file and a directory", f->path);
+		if (!extent_ok(m, f))
+			return error_set(err, ERR_DAMAGED,
+							 "file \"%s\" does not lie within a pack", f->path);
+		if (!checksum_ok(m, f))
+			return error_set(err, ERR_DAMAGED,
+							 "checksum of file \"%s\" is not valid", f->path);
+	}
+	return true;
+}
+
+static bool
+check_header(const Manifest *m, Error *err)
+{
+	const char *algorithm = m->checksum_algorithm;
+
+	if (algorithm == NULL ||
+		(strcmp(algorithm, "CRC32C") != 0 && strcmp(algorithm, "SHA256") != 0 &&
+		 strcmp(algorithm, "NONE") != 0))
+		return error_set(err, ERR_DAMAGED, "checksum algorithm is not known");
+	if (m->file_count != m->info.file_count)
+		return error_set(err, ERR_DAMAGED,
+						 "it has %zu files instead of %" PRIu64, m->file_count,
+						 m->info.file_count);
+	return true;
+}
+
+bool
+manifest_check(const Manifest *m, Error *err)
+{
+	uint8_t sha256[SHA256_LEN];
+
+	if (!check_header(m, err) || !check_tablespaces(m, err) ||
+		!check_packs(m, err) || !check_dirs(m, err) || !check_files(m, err))
+		return false;
+	for (size_t i = 0; i < m->damage_count; i++)
+	{
+		if (!check_path(m->damage[i].path, NULL, err))
+			return false;
+	}
+	manifest_packs_sha256(m, sha256);
+	if (memcmp(sha256, m->info.packs_sha256, SHA256_LEN) != 0)
+		return error_set(err, ERR_DAMAGED,
+						 "checksum of its packs is not that of its head");
+	return true;
+}
+
+/* ---- the public part ---- */
+
+static bool
+stat_parse(const char *label, const ObjectMeta *meta, BackupInfo *out,
+		   Error *err)
+{
+	if (strcmp(meta->kind, OBJECT_MANIFEST) != 0)
+		return error_set(err, ERR_MISMATCH, "object is not a manifest");
+	if (!backup_info_parse(meta->extra, out, err))
+		return false;
+	if (strcmp(out->label, label) == 0)
+		return true;
+	error_set(err, ERR_MISMATCH, "manifest is that of backup %s", out->label);
+	backup_info_free(out);
+	return false;
+}
+
+bool
+manifest_stat(Repo *repo, const char *label, BackupInfo *out, Error *err)
+{
+	char *name = repo_manifest_name(label);
+	ObjectMeta meta;
+	bool ok = object_stat(repo, name, &meta, err);
+
+	memset(out, 0, sizeof(*out));
+	free(name);
+	if (!ok)
+		return false;
+	ok = stat_parse(label, &meta, out, err);
+	object_meta_free(&meta);
+	return ok || error_prefix(err, "manifest of backup %s", label);
+}

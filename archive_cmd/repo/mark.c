@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * mark.c
+ *	  Marks of a backup.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "repo/mark.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "repo/object.h"
+#include "repo/stamp.h"
+
+#define MARK_TRIES 10
+
+static bool
+put_mark(Repo *repo, const char *name, const Json *content, Error *err)
+{
+	char *text = json_dump(content);
+	size_t len = strlen(text);
+	ObjectSpec spec = {.name = name, .kind = OBJECT_MARK, .extra_room = len};
+	bool ok = object_put(repo, &spec, text, len, content, err);
+
+	free(text);
+	return ok;
+}
+
+bool
+mark_add(Repo *repo, const char *label, const char *kind, const Json *content,
+		 Error *err)
+{
+	char *dir = repo_mark_dir(label);
+	int64_t now = clock_now();
+	bool ok = false;
+
+	for (int i = 0; i < MARK_TRIES; i++)
+	{
+		char stamp[STAMP_LEN];
+		char *name = mem_printf("%s/%s-%s", dir, stamp_format(now + i, stamp),
+								kind);
+		bool last = i == MARK_TRIES - 1;
+		Error problem = ERROR_INIT;
+		bool again;
+
+		ok = put_mark(repo, name, content, &problem);
+		/* another host did the same in this microsecond: take the next */
+		again = problem.code == ERR_EXISTS && !last;
+		if (again)
+			error_clear(&problem);
+		free(name);
+		if (again)
+			continue;
+		if (!ok)
+			error_move(err, &problem);
+		break;
+	}
+	free(dir);
+	return ok;
+}
+
+typedef struct Newest
+{
+	const char *kind;
+	int64_t time;
+	char *name;
+} Newest;
+
+static bool
+newest_mark(void *arg, const StorageEntry *entry, Error *err)
+{
+	Newest *newest = arg;
+	const char *base = strrchr(entry->name, '/');
+	const char *dash = base != NULL ? strchr(base, '-') : NULL;
+	int64_t t;
+
+	(void) err;
+	if (entry->is_dir || dash == NULL || strcmp(dash + 1, newest->kind) != 0 ||
+		!stamp_parse(base + 1, (size_t) (dash - base - 1), &t))
+		return true;
+	if (newest->name == NULL || t > newest->time)
+	{
+		free(newest->name);
+		newest->name = mem_strdup(entry->name);
+		newest->time = t;
+	}
+	return true;
+}
+
+static bool
+mark_read(Repo *repo, const char *name, Json **content, Error *err)
+{
+	ObjectMeta meta;
+
+	if (!object_stat(repo, name, &meta, err))
+		return false;
+	if (strcmp(meta.kind, OBJECT_MARK) != 0)
+		error_set(err, ERR_MISMATCH, "object \"%s\" is not a mark", name);
+	else if (meta.extra == NULL)
+		error_set(err, ERR_DAMAGED, "mark \"%s\" says nothing", name);
+	else
+		*content = json_dup(meta.extra);
+	object_meta_free(&meta);
+	return !error_is_set(err);
+}
+
+bool
+mark_latest(Repo *repo, const char *label, const char *kind, bool *found,
+			int64_t *time, Json **content, Error *err)
+{
+	Newest newest = {.kind = kind};
+	char *dir = repo_mark_dir(label);
+	bool ok = storage_list(repo->storage, dir, false, newest_mark, &newest,
+						   err);
+
+	free(dir);
+	*found = ok && newest.name != NULL;
+	*time = newest.time;
+	*content = NULL;
+	if (*found)
+		ok = mark_read(repo, newest.name, content, err);
+	free(newest.name);
+	return ok;
+}
