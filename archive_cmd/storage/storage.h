@@ -13,8 +13,8 @@
  *	ERR_NOT_FOUND	the store *answered* that the object does not exist; a
  *					store that is not there itself (root directory missing,
  *					wrong bucket, unreachable) is never ERR_NOT_FOUND
- *	ERR_EXISTS		commit found the name taken; what lies there is untouched,
- *					and durable (a driver that cannot say so says ERR_IO)
+ *	ERR_EXISTS		commit found the name taken; what lies there is as it was
+ *					and durable (a driver that cannot tell says ERR_IO)
  *	ERR_FULL, ERR_DENIED, ERR_TIMEOUT, ERR_IO
  * and Error.transient says whether trying again may help.
  *
