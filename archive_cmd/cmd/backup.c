@@ -1,0 +1,194 @@
+/*-------------------------------------------------------------------------
+ *
+ * backup.c
+ *	  pgdr backup: takes a base backup of the running cluster.
+ *
+ * With --output=json the result line has the members of a backup as info
+ * shows them (label, target, type, lsn and time of start and stop, sizes,
+ * annotations, damaged_pages; see doc/pgdr.md), and
+ *	duration_ms		from the first word with the server to the manifest
+ *
+ * The exit status is EXIT_PROBLEMS when the backup is complete but was made of
+ * damaged pages.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cmd/cmd.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "job/backup.h"
+
+static const OptionSpec options[] = {
+	{"type", OPTION_TEXT, "TYPE", "type of the backup: full (default)"},
+	{"annotate", OPTION_LIST, "KEY=VALUE",
+	 "note kept with the backup; may repeat"},
+	{"no-fast", OPTION_FLAG, NULL, "wait for the checkpoint to be spread out"},
+	{"archive-timeout", OPTION_TEXT, "DURATION",
+	 "how long to wait for the WAL at the end"},
+	{NULL, OPTION_FLAG, NULL, NULL}};
+
+static bool
+check_type(const Context *ctx, Error *err)
+{
+	const char *type = ctx_option(ctx, "type");
+
+	if (type == NULL || strcmp(type, "full") == 0)
+		return true;
+	error_set(err, ERR_USAGE, "unknown type of backup \"%s\"", type);
+	return error_hint(err, "The only type is full.");
+}
+
+static bool
+add_annotation(Json *notes, const char *text, Error *err)
+{
+	const char *equals = strchr(text, '=');
+	char *key;
+	bool taken;
+
+	if (equals == NULL || equals == text)
+	{
+		error_set(err, ERR_USAGE, "invalid annotation \"%s\"", text);
+		return error_hint(err, "Write it as KEY=VALUE.");
+	}
+	if (!json_is_utf8(text))
+		return error_set(err, ERR_USAGE, "annotation is not UTF-8");
+	key = mem_strndup(text, (size_t) (equals - text));
+	taken = json_get(notes, key) != NULL;
+	if (taken)
+		error_set(err, ERR_USAGE, "annotation \"%s\" is given twice", key);
+	else
+		json_put_str(notes, key, equals + 1);
+	free(key);
+	return !taken;
+}
+
+static bool
+read_annotations(const Context *ctx, Json *notes, bool *any, Error *err)
+{
+	const char *text;
+
+	*any = false;
+	for (size_t i = 0; (text = ctx_option_at(ctx, "annotate", i)); i++)
+	{
+		if (!add_annotation(notes, text, err))
+			return false;
+		*any = true;
+	}
+	return true;
+}
+
+static void
+show_sizes(Context *ctx, const BackupInfo *info, int64_t usecs)
+{
+	char plain[32];
+	char stored[32];
+	char rate[32];
+	double secs = (double) usecs / (double) USECS_PER_SEC;
+	double ratio = info->stored_bytes > 0 ? (double) info->plain_bytes /
+												(double) info->stored_bytes
+										  : 0.0;
+
+	ctx_print(ctx,
+			  "  size:     %s in %" PRIu64 " files, stored as %s in %" PRIu32
+			  " packs (ratio %.1f)\n",
+			  size_text(info->plain_bytes, plain), info->file_count,
+			  size_text(info->stored_bytes, stored), info->pack_count, ratio);
+	if (secs < 0.001)
+		secs = 0.001;
+	ctx_print(ctx, "  duration: %.1f s (%s/s)\n", secs,
+			  size_text((uint64_t) ((double) info->plain_bytes / secs), rate));
+}
+
+static void
+show_text(Context *ctx, const BackupInfo *info, int64_t usecs)
+{
+	char from[LSN_TEXT_LEN];
+	char to[LSN_TEXT_LEN];
+
+	lsn_format(info->start_lsn, from);
+	lsn_format(info->stop_lsn, to);
+	ctx_print(ctx, "backup %s complete\n", info->label);
+	show_sizes(ctx, info, usecs);
+	ctx_print(ctx, "  WAL:      %s to %s, timeline %" PRIu32 "\n", from, to,
+			  info->timeline);
+	if (info->damaged_pages > 0)
+		ctx_print(ctx,
+				  "  WARNING:  %" PRIu64 " damaged pages were copied as "
+				  "they are\n",
+				  info->damaged_pages);
+}
+
+static void
+show_result(Context *ctx, const BackupInfo *info, int64_t usecs)
+{
+	Json *obj = backup_info_json(info);
+
+	json_put_int(obj, "duration_ms", usecs / 1000);
+	ctx_emit(ctx, "result", obj);
+	show_text(ctx, info, usecs);
+	if (info->damaged_pages > 0)
+		ctx_found_problems(ctx);
+}
+
+static bool
+take(Context *ctx, const BackupOptions *given, Error *err)
+{
+	BackupOptions take_options = *given;
+	BackupInfo info = {0};
+	Repo *repo;
+	int64_t begun = clock_monotonic();
+	bool done;
+
+	ctx_only_writes(ctx);
+	repo = ctx_repo(ctx, err);
+	if (repo == NULL)
+		return false;
+	take_options.progress = ctx_progress_start(ctx);
+	done = backup_take(repo, &take_options, &info, err);
+	ctx_progress_stop(ctx);
+	if (done)
+		show_result(ctx, &info, clock_monotonic() - begun);
+	backup_info_free(&info);
+	return done;
+}
+
+static bool
+run_backup(Context *ctx, Error *err)
+{
+	const Settings *settings;
+	const char *timeout = ctx_option(ctx, "archive-timeout");
+	BackupOptions given = {.fast = !ctx_flag(ctx, "no-fast")};
+	Json *notes;
+	bool any;
+	bool done;
+
+	if (!check_type(ctx, err))
+		return false;
+	settings = ctx_settings(ctx, err);
+	if (settings == NULL)
+		return false;
+	given.pgdata = settings->pgdata;
+	given.connection = settings->connection;
+	given.workers = settings->process_max;
+	given.checksum_algorithm = settings->manifest_checksums;
+	given.archive_timeout = settings->archive_timeout;
+	if (timeout && !clock_parse_duration(timeout, &given.archive_timeout, err))
+		return false;
+	notes = json_new_object();
+	done = read_annotations(ctx, notes, &any, err);
+	given.annotations = any ? notes : NULL;
+	done = done && take(ctx, &given, err);
+	json_free(notes);
+	return done;
+}
+
+const Command cmd_backup = {.name = "backup",
+							.arguments = "",
+							.summary = "take a base backup of the cluster",
+							.options = options,
+							.run = run_backup};

@@ -1,0 +1,443 @@
+/*-------------------------------------------------------------------------
+ *
+ * backup.c
+ *	  Takes a base backup of a running cluster straight from its data
+ *	  directory.
+ *
+ * Two threads: one does the work (and starts the workers that copy), the
+ * other keeps the lease alive, whatever the work waits for.  The manifest is
+ * written last: until then there is no backup, whatever goes wrong.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/backup.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/thread.h"
+#include "job/backup_check.h"
+#include "job/backup_config.h"
+#include "job/backup_copy.h"
+#include "job/backup_lease.h"
+#include "job/backup_tail.h"
+#include "job/backup_wal.h"
+#include "pg/datadir.h"
+#include "pg/page.h"
+#include "pg/server.h"
+#include "repo/lease.h"
+
+#define OWNER_BUFFER 4096
+
+typedef struct Backup
+{
+	/* fixed */
+	Repo *repo;
+	const BackupOptions *options;
+	Progress *progress;
+	Progress unseen; /* counts when nobody looks */
+	PgControl control;
+	ServerInfo server_info;
+	FileCopySpec spec;
+	char *user; /* who owns the data directory */
+	char *group;
+	char *label;
+
+	/* as it goes on */
+	Server *server;
+	LeaseKeeper keeper;
+	WalLimit limit;
+	BackupBuild build;
+	DataDir dir;
+	ConfigCopies configs;
+	ServerBackupStart start;
+	ServerBackupStop stop;
+	WalPart *parts;
+	int part_count;
+} Backup;
+
+static void
+enter_phase(Backup *b, const char *phase)
+{
+	atomic_store(&b->progress->phase, phase);
+}
+
+/* ---- preparations ---- */
+
+/* By name too: numbers of users differ from host to host. */
+static bool
+find_owner(Backup *b, Error *err)
+{
+	char buffer[OWNER_BUFFER];
+	struct passwd user;
+	struct passwd *user_found = NULL;
+	struct group group;
+	struct group *group_found = NULL;
+	struct stat st;
+
+	if (stat(b->options->pgdata, &st) != 0)
+		return error_set_errno(err, errno, "could not stat directory \"%s\"",
+							   b->options->pgdata);
+	if (getpwuid_r(st.st_uid, &user, buffer, sizeof(buffer), &user_found) ==
+			0 &&
+		user_found != NULL)
+		b->user = mem_strdup(user.pw_name);
+	if (getgrgid_r(st.st_gid, &group, buffer, sizeof(buffer), &group_found) ==
+			0 &&
+		group_found != NULL)
+		b->group = mem_strdup(group.gr_name);
+	b->spec.owner = (TarOwner){st.st_uid, st.st_gid, b->user, b->group};
+	return true;
+}
+
+static bool
+choose_algorithm(Backup *b, Error *err)
+{
+	const char *wanted = b->options->checksum_algorithm;
+
+	b->spec.algorithm = wanted ? wanted : "CRC32C";
+	if (strcmp(b->spec.algorithm, "CRC32C") == 0 ||
+		strcmp(b->spec.algorithm, "SHA256") == 0 ||
+		strcmp(b->spec.algorithm, "NONE") == 0)
+		return true;
+	error_set(err, ERR_USAGE, "unknown checksum algorithm \"%s\"", wanted);
+	return error_hint(err, "It is CRC32C, SHA256 or NONE.");
+}
+
+static bool
+check_key(const Backup *b, Error *err)
+{
+	if (b->repo->has_content)
+		return true;
+	error_set(err, ERR_KEY, "the content key of the repository is not known");
+	return error_hint(err, "Set content-key-file in the configuration.");
+}
+
+static bool
+prepare(Backup *b, Error *err)
+{
+	const BackupOptions *options = b->options;
+
+	if (!choose_algorithm(b, err) || !check_key(b, err) ||
+		!pg_control_read(options->pgdata, &b->control, err) ||
+		!find_owner(b, err))
+		return false;
+	if (!server_connect(options->connection, &b->server, err) ||
+		!server_info(b->server, &b->server_info, err))
+		return false;
+	b->spec.pgdata = options->pgdata;
+	b->spec.content = &b->repo->content;
+	b->spec.check_pages = b->control.checksums &&
+						  b->control.block_size == PG_PAGE_SIZE;
+	b->spec.limit = &b->limit;
+	b->spec.build = &b->build;
+	b->spec.progress = b->progress;
+	b->limit.server = b->server;
+	return backup_check_server(options->pgdata, &b->control, &b->server_info,
+							   err);
+}
+
+/* ---- the start ---- */
+
+static void
+fill_info(Backup *b)
+{
+	BackupInfo *info = &b->build.manifest.info;
+
+	info->label = mem_strdup(b->label);
+	info->target = mem_strdup("cluster");
+	info->type = BACKUP_FULL;
+	info->sysid = b->control.sysid;
+	info->major = b->control.major;
+	info->version_num = (uint32_t) b->server_info.version_num;
+	info->segment_size = b->control.segment_size;
+	info->catalog_version = b->control.catalog_version;
+	info->page_checksums = b->control.checksums;
+	if (b->options->annotations)
+		info->annotations = json_dup(b->options->annotations);
+	b->build.manifest.checksum_algorithm = mem_strdup(b->spec.algorithm);
+}
+
+static bool
+start(Backup *b, Error *err)
+{
+	BackupInfo *info = &b->build.manifest.info;
+	char *name = mem_printf("pgdr %s", b->label);
+	bool done;
+	uint64_t lsn;
+
+	enter_phase(b, "starting");
+	info->start_time = clock_now();
+	done = server_backup_start(b->server, name, b->options->fast, &b->start,
+							   err);
+	free(name);
+	if (!done || !backup_check_started(b->options->pgdata, &b->start, err) ||
+		!server_current_lsn(b->server, &lsn, err))
+		return false;
+	info->start_lsn = b->start.start_lsn;
+	info->start_timeline = b->start.timeline;
+	b->spec.start_lsn = b->start.start_lsn;
+	atomic_store(&b->limit.lsn, lsn);
+	return backup_push_history(b->repo, b->options->pgdata, &b->control,
+							   b->start.timeline, err);
+}
+
+/* What an earlier restore put there is not of this cluster's making. */
+static void
+drop_old_configs(DataDir *dir)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < dir->count; i++)
+	{
+		if (!backup_config_path(dir->files[i].path))
+		{
+			dir->files[kept++] = dir->files[i];
+			continue;
+		}
+		dir->total_bytes -= dir->files[i].is_dir ? 0 : dir->files[i].size;
+		free(dir->files[i].path);
+	}
+	dir->count = kept;
+}
+
+static bool
+has_dir(const Manifest *m, const char *path)
+{
+	for (size_t i = 0; i < m->dir_count; i++)
+	{
+		if (strcmp(m->dirs[i].path, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Every directory above the copies of configuration files. */
+static void
+add_config_dirs(Backup *b)
+{
+	for (size_t i = 0; i < b->configs.count; i++)
+	{
+		char *path = mem_strdup(b->configs.items[i].file.path);
+
+		for (char *p = strchr(path, '/'); p; p = strchr(p + 1, '/'))
+		{
+			*p = '\0';
+			if (!has_dir(&b->build.manifest, path))
+				backup_build_add_dir(&b->build, path, 0700);
+			*p = '/';
+		}
+		free(path);
+	}
+}
+
+static void
+note_tablespaces(Backup *b)
+{
+	Manifest *m = &b->build.manifest;
+	size_t count = b->dir.tablespace_count;
+
+	m->tablespaces = mem_zalloc((count + 1) * sizeof(*m->tablespaces));
+	m->tablespace_count = count;
+	for (size_t i = 0; i < count; i++)
+	{
+		const DataTablespace *from = &b->dir.tablespaces[i];
+
+		m->tablespaces[i].oid = from->oid;
+		if (from->location)
+			m->tablespaces[i].location = mem_strdup(from->location);
+	}
+}
+
+static bool
+scan(Backup *b, Error *err)
+{
+	size_t files = 0;
+
+	if (!datadir_scan(b->options->pgdata, b->control.major,
+					  b->control.catalog_version, &b->dir, err))
+		return false;
+	drop_old_configs(&b->dir);
+	note_tablespaces(b);
+	if (!backup_config_collect(b->server, &b->server_info, b->options->pgdata,
+							   &b->dir, &b->configs, err))
+		return false;
+	add_config_dirs(b);
+	for (size_t i = 0; i < b->dir.count; i++)
+	{
+		const DataFile *file = &b->dir.files[i];
+
+		if (file->is_dir)
+			backup_build_add_dir(&b->build, file->path, file->mode & 07777);
+		else
+			files++;
+	}
+	backup_build_sort(&b->build);
+	atomic_store(&b->progress->total_bytes, b->dir.total_bytes);
+	atomic_store(&b->progress->total_items, files);
+	return true;
+}
+
+/* ---- the copy ---- */
+
+static bool
+copy(Backup *b, Error *err)
+{
+	BackupCopy job = {.repo = b->repo,
+					  .label = b->label,
+					  .spec = &b->spec,
+					  .dir = &b->dir,
+					  .workers = b->options->workers};
+
+	enter_phase(b, "copying");
+	return backup_copy(&job, err);
+}
+
+static bool
+stop(Backup *b, Error *err)
+{
+	BackupInfo *info = &b->build.manifest.info;
+
+	enter_phase(b, "stopping");
+	if (!server_backup_stop(b->server, &b->stop, err))
+		return false;
+	info->stop_time = clock_now();
+	info->stop_lsn = b->stop.stop_lsn;
+	info->timeline = b->stop.timeline;
+	return backup_wal_parts(b->options->pgdata, &b->start, &b->stop, &b->parts,
+							&b->part_count, err);
+}
+
+/*
+ * pg_control after every other file, and before the backup ends: it must not
+ * be newer than the WAL that the backup asks for.
+ */
+static bool
+write_tail(Backup *b, BackupTail *tail, Error *err)
+{
+	if (!backup_tail_begin(tail, b->repo, b->label, &b->spec, err) ||
+		!backup_tail_configs(tail, &b->configs, err) ||
+		!backup_tail_control(tail, b->control.major, err) || !stop(b, err) ||
+		!backup_tail_label(tail, b->stop.backup_label, err))
+		return false;
+	backup_build_sort(&b->build);
+	return backup_tail_manifest(tail, b->parts, b->part_count, err) &&
+		   backup_tail_end(tail, err);
+}
+
+static bool
+copy_tail(Backup *b, Error *err)
+{
+	BackupTail tail = {0};
+	bool done = write_tail(b, &tail, err);
+
+	backup_tail_abort(&tail);
+	return done;
+}
+
+/* ---- the end ---- */
+
+static bool
+wait_wal(Backup *b, Error *err)
+{
+	WalWait wait = {.home = {b->control.sysid, b->control.major},
+					.segment_size = b->control.segment_size,
+					.parts = b->parts,
+					.count = b->part_count,
+					.timeout = b->options->archive_timeout,
+					.server = b->server};
+
+	enter_phase(b, "waiting for WAL");
+	return backup_wait_wal(b->repo, &wait, err);
+}
+
+/*
+ * The lease is renewed once more, because what it protects must still be
+ * there when the manifest says that it is.
+ */
+static bool
+finish(Backup *b, Error *err)
+{
+	enter_phase(b, "writing manifest");
+	backup_build_sort(&b->build);
+	return thread_check_stop(err) && lease_keeper_renew(&b->keeper, err) &&
+		   manifest_write(b->repo, &b->build.manifest, err);
+}
+
+static bool
+run_thread(void *arg, int worker_no, Error *err)
+{
+	Backup *b = arg;
+	bool done;
+
+	if (worker_no == 1)
+		return lease_keeper_run(&b->keeper, err);
+	done = start(b, err) && scan(b, err) && copy(b, err) && copy_tail(b, err) &&
+		   wait_wal(b, err) && finish(b, err);
+	lease_keeper_end(&b->keeper);
+	return done;
+}
+
+static bool
+run(Backup *b, Error *err)
+{
+	bool done;
+
+	if (!lease_take(b->repo, &b->label, err) ||
+		!lease_keeper_open(&b->keeper, b->repo, b->label, err))
+		return false;
+	fill_info(b);
+	done = thread_run(2, run_thread, b, err);
+	lease_keeper_close(&b->keeper);
+	return done;
+}
+
+static void
+give_info(Backup *b, BackupInfo *out)
+{
+	BackupInfo *info = &b->build.manifest.info;
+
+	*out = *info;
+	memset(info, 0, sizeof(*info));
+}
+
+static void
+release(Backup *b)
+{
+	/* a session that ends takes an unfinished backup with it */
+	server_close(b->server);
+	server_info_free(&b->server_info);
+	server_backup_stop_free(&b->stop);
+	datadir_free(&b->dir);
+	backup_config_free(&b->configs);
+	backup_build_free(&b->build);
+	pthread_mutex_destroy(&b->limit.lock);
+	free(b->parts);
+	free(b->label);
+	free(b->user);
+	free(b->group);
+}
+
+bool
+backup_take(Repo *repo, const BackupOptions *options, BackupInfo *out,
+			Error *err)
+{
+	Backup b = {.repo = repo, .options = options};
+	bool done;
+
+	b.progress = options->progress ? options->progress : &b.unseen;
+	pthread_mutex_init(&b.limit.lock, NULL);
+	backup_build_init(&b.build);
+	enter_phase(&b, "starting");
+	done = prepare(&b, err) && run(&b, err);
+	if (done)
+		give_info(&b, out);
+	release(&b);
+	return done;
+}

@@ -1,0 +1,144 @@
+/*-------------------------------------------------------------------------
+ *
+ * backup_build.c
+ *	  The manifest of a backup that is being taken, filled by many threads.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/backup_build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+void
+backup_build_init(BackupBuild *build)
+{
+	memset(build, 0, sizeof(*build));
+	pthread_mutex_init(&build->lock, NULL);
+}
+
+void
+backup_build_free(BackupBuild *build)
+{
+	manifest_free(&build->manifest);
+	pthread_mutex_destroy(&build->lock);
+}
+
+uint32_t
+backup_build_next_pack(BackupBuild *build)
+{
+	uint32_t number;
+
+	pthread_mutex_lock(&build->lock);
+	number = ++build->packs_begun;
+	pthread_mutex_unlock(&build->lock);
+	return number;
+}
+
+void
+backup_build_add_pack(BackupBuild *build, const ManifestPack *pack,
+					  uint64_t stored)
+{
+	Manifest *m = &build->manifest;
+
+	pthread_mutex_lock(&build->lock);
+	m->packs = mem_grow(m->packs, m->pack_count, &build->pack_cap,
+						sizeof(ManifestPack));
+	m->packs[m->pack_count++] = *pack;
+	m->info.stored_bytes += stored;
+	pthread_mutex_unlock(&build->lock);
+}
+
+void
+backup_build_add_file(BackupBuild *build, const ManifestFile *file)
+{
+	Manifest *m = &build->manifest;
+
+	pthread_mutex_lock(&build->lock);
+	m->files = mem_grow(m->files, m->file_count, &build->file_cap,
+						sizeof(ManifestFile));
+	m->files[m->file_count++] = *file;
+	m->info.plain_bytes += file->size;
+	pthread_mutex_unlock(&build->lock);
+}
+
+void
+backup_build_add_damage(BackupBuild *build, const ManifestDamage *damage)
+{
+	Manifest *m = &build->manifest;
+
+	pthread_mutex_lock(&build->lock);
+	m->damage = mem_grow(m->damage, m->damage_count, &build->damage_cap,
+						 sizeof(ManifestDamage));
+	m->damage[m->damage_count++] = *damage;
+	m->info.damaged_pages++;
+	pthread_mutex_unlock(&build->lock);
+}
+
+void
+backup_build_add_dir(BackupBuild *build, const char *path, uint32_t mode)
+{
+	Manifest *m = &build->manifest;
+
+	pthread_mutex_lock(&build->lock);
+	m->dirs = mem_grow(m->dirs, m->dir_count, &build->dir_cap,
+					   sizeof(ManifestDir));
+	m->dirs[m->dir_count].path = mem_strdup(path);
+	m->dirs[m->dir_count++].mode = mode;
+	pthread_mutex_unlock(&build->lock);
+}
+
+static int
+compare_packs(const void *a, const void *b)
+{
+	uint32_t x = ((const ManifestPack *) a)->number;
+	uint32_t y = ((const ManifestPack *) b)->number;
+
+	return (x > y) - (x < y);
+}
+
+static int
+compare_dirs(const void *a, const void *b)
+{
+	return strcmp(((const ManifestDir *) a)->path,
+				  ((const ManifestDir *) b)->path);
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+	return strcmp(((const ManifestFile *) a)->path,
+				  ((const ManifestFile *) b)->path);
+}
+
+static int
+compare_damage(const void *a, const void *b)
+{
+	const ManifestDamage *x = a;
+	const ManifestDamage *y = b;
+	int order = strcmp(x->path, y->path);
+
+	return order != 0 ? order : (x->block > y->block) - (x->block < y->block);
+}
+
+/* qsort's array must not be NULL, even when it is empty */
+static void
+sort(void *items, size_t count, size_t size,
+	 int (*compare)(const void *, const void *))
+{
+	if (count > 1)
+		qsort(items, count, size, compare);
+}
+
+void
+backup_build_sort(BackupBuild *build)
+{
+	Manifest *m = &build->manifest;
+
+	sort(m->packs, m->pack_count, sizeof(ManifestPack), compare_packs);
+	sort(m->dirs, m->dir_count, sizeof(ManifestDir), compare_dirs);
+	sort(m->files, m->file_count, sizeof(ManifestFile), compare_files);
+	sort(m->damage, m->damage_count, sizeof(ManifestDamage), compare_damage);
+}

@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * backup_build.h
+ *	  The manifest of a backup that is being taken, filled by many threads.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_BACKUP_BUILD_H
+#define PGDR_BACKUP_BUILD_H
+
+#include <pthread.h>
+
+#include "repo/manifest.h"
+
+typedef struct BackupBuild
+{
+	pthread_mutex_t lock;		/* of all that follows */
+	Manifest	manifest;
+	size_t		pack_cap;
+	size_t		dir_cap;
+	size_t		file_cap;
+	size_t		damage_cap;
+	uint32_t	packs_begun;
+} BackupBuild;
+
+extern void backup_build_init(BackupBuild *build);
+extern void backup_build_free(BackupBuild *build);
+
+/* The number of a new pack, from 1. */
+extern uint32_t backup_build_next_pack(BackupBuild *build);
+
+/* Each takes over what its argument points to. */
+extern void backup_build_add_pack(BackupBuild *build, const ManifestPack *pack,
+								  uint64_t stored);
+extern void backup_build_add_file(BackupBuild *build,
+								  const ManifestFile *file);
+extern void backup_build_add_damage(BackupBuild *build,
+									const ManifestDamage *damage);
+
+/* Copies path. */
+extern void backup_build_add_dir(BackupBuild *build, const char *path,
+								 uint32_t mode);
+
+/* Into the order that a manifest has; only when no thread adds any more. */
+extern void backup_build_sort(BackupBuild *build);
+
+#endif

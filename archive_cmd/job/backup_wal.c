@@ -1,0 +1,253 @@
+/*-------------------------------------------------------------------------
+ *
+ * backup_wal.c
+ *	  The WAL that a backup cannot be recovered without.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/backup_wal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "job/push.h"
+#include "pg/timeline.h"
+
+#define POLL_MIN INT64_C(50000) /* microseconds */
+#define POLL_MAX INT64_C(1000000)
+#define HISTORY_MAX ((size_t) 16 * 1024 * 1024)
+
+/* ---- which WAL ---- */
+
+static char *
+history_path(const char *pgdata, uint32_t timeline, char *name)
+{
+	WalName wal = {.kind = WAL_TIMELINE_HISTORY, .timeline = timeline};
+
+	wal_name_format(&wal, name);
+	return mem_printf("%s/pg_wal/%s", pgdata, name);
+}
+
+static bool
+read_history(const char *pgdata, uint32_t timeline, TimelineHistory *out,
+			 Error *err)
+{
+	char name[WAL_FILE_NAME_MAX];
+	char *path = history_path(pgdata, timeline, name);
+	StrBuf text = STRBUF_INIT;
+	bool done;
+
+	done = file_slurp(path, HISTORY_MAX, &text, err) &&
+		   timeline_history_parse(timeline, text.data, text.len, out, err);
+	strbuf_free(&text);
+	free(path);
+	return done;
+}
+
+/*
+ * A backup that began on an ancestor's timeline used its WAL to the point
+ * where that timeline was left, and so on up to the one it stopped on.
+ */
+static int
+cut_by_history(const TimelineHistory *history, const ServerBackupStart *start,
+			   const ServerBackupStop *stop, WalPart *parts)
+{
+	uint64_t lsn = start->start_lsn;
+	int count = 0;
+
+	for (size_t i = 0; i < history->count; i++)
+	{
+		const TimelineSwitch *item = &history->items[i];
+
+		if (item->timeline < start->timeline || item->lsn <= lsn)
+			continue;
+		parts[count++] = (WalPart){item->timeline, lsn, item->lsn};
+		lsn = item->lsn;
+	}
+	parts[count++] = (WalPart){stop->timeline, lsn, stop->stop_lsn};
+	return count;
+}
+
+bool
+backup_wal_parts(const char *pgdata, const ServerBackupStart *start,
+				 const ServerBackupStop *stop, WalPart **parts, int *count,
+				 Error *err)
+{
+	TimelineHistory history = {0};
+
+	if (start->timeline != stop->timeline &&
+		!read_history(pgdata, stop->timeline, &history, err))
+		return false;
+	*parts = mem_alloc((history.count + 1) * sizeof(WalPart));
+	*count = cut_by_history(&history, start, stop, *parts);
+	timeline_history_free(&history);
+	return true;
+}
+
+/* ---- waiting for it ---- */
+
+/*
+ * One after the last segment that is needed of a part.  The segment in which
+ * a timeline was left is taken from its successor: on the old timeline it may
+ * exist as .partial only.
+ */
+static uint64_t
+segments_end(const WalWait *wait, int i)
+{
+	const WalPart *part = &wait->parts[i];
+
+	if (i < wait->count - 1)
+		return part->end_lsn / wait->segment_size;
+	return (part->end_lsn - 1) / wait->segment_size + 1;
+}
+
+/*
+ * Somebody may have added it a moment ago: only when it is settled does it
+ * survive a power failure, and this backup must not rest on less.
+ */
+static bool
+is_archived(Repo *repo, const char *object, bool *out, Error *err)
+{
+	return storage_exists(repo->storage, object, out, err) &&
+		   (!*out || storage_settle(repo->storage, object, err));
+}
+
+/* Why it did not come: the server knows best. */
+static void
+explain(const WalWait *wait, Error *err)
+{
+	Error ignored = ERROR_INIT;
+	char *failed = NULL;
+
+	if (server_value(wait->server,
+					 "SELECT coalesce((SELECT last_failed_wal || ' at ' ||"
+					 " last_failed_time FROM pg_stat_archiver"
+					 " WHERE last_archived_time IS NULL OR"
+					 " last_failed_time > last_archived_time), '')",
+					 &failed, &ignored) &&
+		failed[0] != '\0')
+		error_hint(err,
+				   "The server's archiver failed last with %s; the reason is "
+				   "in the server's log.",
+				   failed);
+	else
+		error_hint(err, "Check archive_command, and that the archiver keeps "
+						"up with the WAL; a longer archive-timeout waits "
+						"longer.");
+	error_clear(&ignored);
+	free(failed);
+}
+
+static bool
+too_late(const WalWait *wait, const char *name, const char *where, Error *err)
+{
+	error_set(err, ERR_TIMEOUT,
+			  "the WAL of the backup was not archived in time");
+	error_detail(err,
+				 "Segment %s is not in %s %" PRId64
+				 " s after the end of the backup.",
+				 name, where, wait->timeout / USECS_PER_SEC);
+	explain(wait, err);
+	return false;
+}
+
+static bool
+wait_segment(Repo *repo, const WalWait *wait, const WalName *name,
+			 int64_t deadline, Error *err)
+{
+	char *object = repo_wal_name(&wait->home, name);
+	int64_t pause = POLL_MIN;
+	bool there = false;
+	bool done = true;
+
+	while (done && !there)
+	{
+		bool last = clock_monotonic() >= deadline;
+
+		done = thread_check_stop(err) && is_archived(repo, object, &there, err);
+		if (!done || there)
+			break;
+		if (last)
+		{
+			char text[WAL_FILE_NAME_MAX];
+
+			wal_name_format(name, text);
+			done = too_late(wait, text, repo->storage->where, err);
+			break;
+		}
+		clock_sleep(pause);
+		pause = pause * 2 < POLL_MAX ? pause * 2 : POLL_MAX;
+	}
+	free(object);
+	return done;
+}
+
+bool
+backup_wait_wal(Repo *repo, const WalWait *wait, Error *err)
+{
+	int64_t deadline = clock_monotonic() + wait->timeout;
+
+	for (int i = 0; i < wait->count; i++)
+	{
+		const WalPart *part = &wait->parts[i];
+		uint64_t end = segments_end(wait, i);
+
+		for (uint64_t seg = part->start_lsn / wait->segment_size; seg < end;
+			 seg++)
+		{
+			WalName name;
+
+			wal_segment_name(part->timeline, seg, wait->segment_size, &name);
+			if (!wait_segment(repo, wait, &name, deadline, err))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* ---- histories ---- */
+
+static bool
+push_history(Repo *repo, const char *path, const PgControl *control, Error *err)
+{
+	PushResult result = {0};
+	bool exists;
+
+	if (!file_exists(path, &exists, err))
+		return false;
+	if (!exists)
+	{
+		log_warning("history file \"%s\" does not exist", path);
+		return true;
+	}
+	return push_file(repo, path, control, &result, err);
+}
+
+bool
+backup_push_history(Repo *repo, const char *pgdata, const PgControl *control,
+					uint32_t timeline, Error *err)
+{
+	WalHome home = {control->sysid, control->major};
+	WalName wal = {.kind = WAL_TIMELINE_HISTORY, .timeline = timeline};
+	char name[WAL_FILE_NAME_MAX];
+	char *path;
+	char *object;
+	bool exists;
+	bool done;
+
+	if (timeline <= 1)
+		return true;
+	path = history_path(pgdata, timeline, name);
+	object = repo_wal_name(&home, &wal);
+	done = is_archived(repo, object, &exists, err);
+	if (done && !exists)
+		done = push_history(repo, path, control, err);
+	free(object);
+	free(path);
+	return done;
+}
