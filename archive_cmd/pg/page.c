@@ -14,9 +14,14 @@
 
 #include <string.h>
 
+#include "pg/datadir_names.h"
+
 #define SUMS 32
 #define ROWS (PG_PAGE_SIZE / (SUMS * sizeof(uint32_t)))
 #define PRIME 16777619u
+
+/* 32 bits of block numbers fill no more segments. */
+#define SEGMENT_MAX (UINT32_MAX / PG_RELSEG_BLOCKS)
 
 #define AT_CHECKSUM 8
 #define AT_UPPER 14
@@ -136,82 +141,22 @@ page_check(const void *page, uint32_t block, uint64_t start_lsn,
 	return lsn >= start_lsn ? PAGE_RECENT : PAGE_OK;
 }
 
-/* Behind the digits at text, or NULL if there are none. */
-static const char *
-skip_digits(const char *text)
-{
-	const char *p = text;
-
-	while (*p >= '0' && *p <= '9')
-		p++;
-	return p > text ? p : NULL;
-}
-
-static const char *
-skip_prefix(const char *text, const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	return strncmp(text, prefix, len) == 0 ? text + len : NULL;
-}
-
-/* "16384_fsm.2" */
-static bool
-relation_file(const char *name, uint32_t *segment)
-{
-	static const char *const forks[] = {"_fsm", "_vm", "_init"};
-	const char *p = skip_digits(name);
-	uint32_t number = 0;
-
-	for (size_t i = 0; p != NULL && i < sizeof(forks) / sizeof(forks[0]); i++)
-	{
-		const char *behind = skip_prefix(p, forks[i]);
-
-		if (behind != NULL)
-		{
-			p = behind;
-			break;
-		}
-	}
-	if (p == NULL || (*p != '\0' && *p != '.'))
-		return false;
-	if (*p == '.')
-	{
-		/* 32 bits of block numbers make 32767 segments */
-		const char *end = skip_digits(p + 1);
-
-		if (end == NULL || *end != '\0' || end - p > 6 || p[1] == '0')
-			return false;
-		for (p++; p < end; p++)
-			number = number * 10 + (uint32_t) (*p - '0');
-	}
-	*segment = number;
-	return true;
-}
-
-/* Behind "<digits>/" */
-static const char *
-skip_number_dir(const char *text)
-{
-	const char *p = text != NULL ? skip_digits(text) : NULL;
-
-	return p != NULL && *p == '/' ? p + 1 : NULL;
-}
-
 bool
 page_file(const char *path, uint32_t *segment)
 {
-	const char *p = skip_prefix(path, "global/");
+	const char *slash = strrchr(path, '/');
+	char dir[128];
+	RelationName relation;
 
 	*segment = 0;
-	if (p == NULL && (p = skip_prefix(path, "base/")) != NULL)
-		p = skip_number_dir(p);
-	else if (p == NULL && (p = skip_prefix(path, "pg_tblspc/")) != NULL)
-	{
-		p = skip_number_dir(p);
-		p = p != NULL ? skip_prefix(p, "PG_") : NULL;
-		p = p != NULL ? strchr(p, '/') : NULL;
-		p = p != NULL ? skip_number_dir(p + 1) : NULL;
-	}
-	return p != NULL && relation_file(p, segment);
+	if (slash == NULL || (size_t) (slash - path) >= sizeof(dir))
+		return false;
+	memcpy(dir, path, (size_t) (slash - path));
+	dir[slash - path] = '\0';
+	if (!datadir_holds_relations(dir) ||
+		!relation_name_parse(slash + 1, &relation) || relation.is_temporary ||
+		relation.segment > SEGMENT_MAX)
+		return false;
+	*segment = relation.segment;
+	return true;
 }

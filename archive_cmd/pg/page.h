@@ -18,9 +18,9 @@
 typedef enum PageState
 {
 	PAGE_OK,
-	PAGE_NEW,					/* all zeros, never written */
-	PAGE_RECENT,				/* changed since the backup began: WAL has it */
-	PAGE_BAD					/* torn right now, or damaged */
+	PAGE_NEW,    /* all zeros, never written */
+	PAGE_RECENT, /* changed since the backup began: WAL has it */
+	PAGE_BAD     /* torn right now, or damaged */
 } PageState;
 
 /* As the server stores it in a page; block as in page_check. */
