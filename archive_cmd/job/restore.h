@@ -25,52 +25,52 @@ typedef enum TargetType
 
 typedef struct TablespaceMap
 {
-	const char *from;			/* location at the time of the backup, or OID */
-	const char *to;				/* absolute */
+	const char *from; /* location at the time of the backup, or OID */
+	const char *to;   /* absolute */
 } TablespaceMap;
 
 typedef struct RestoreOptions
 {
-	const char *target_dir;		/* absolute */
-	const char *label;			/* NULL: the newest that reaches the target */
-	TargetType	target_type;
-	const char *target;			/* as the user wrote it; NULL for latest and
+	const char *target_dir; /* absolute */
+	const char *label;      /* NULL: the newest that reaches the target */
+	TargetType target_type;
+	const char *target;          /* as the user wrote it; NULL for latest and
 								 * immediate */
-	const char *target_timeline;	/* NULL or "latest", "current", a number */
-	bool		target_inclusive;	/* default true */
-	const char *target_action;	/* NULL (promote), "promote", "pause",
+	const char *target_timeline; /* NULL or "latest", "current", a number */
+	bool target_inclusive;       /* default true */
+	const char *target_action;   /* NULL (promote), "promote", "pause",
 								 * "shutdown" */
-	bool		standby;		/* standby.signal instead of recovery.signal */
+	bool standby;                /* standby.signal instead of recovery.signal */
 	const TablespaceMap *maps;
-	size_t		map_count;
-	bool		force;			/* empty the target directory first */
-	bool		skip_wal_check; /* restore even if the WAL has a hole before the
+	size_t map_count;
+	bool force;          /* empty the target directory first */
+	bool skip_wal_check; /* restore even if the WAL has a hole before the
 								 * target, or its position is not known */
-	const char *restore_command;	/* complete, for postgresql.auto.conf */
-	const char *live_pgdata;	/* of the configuration, or NULL: what a server
+	const char *restore_command; /* complete, for postgresql.auto.conf */
+	const char *live_pgdata;     /* of the configuration, or NULL: what a server
 								 * running there uses is never written to */
-	const char *const *protect; /* files that must not be deleted with the old
+	const char *const *protect;  /* files that must not be deleted with the old
 								 * contents: configuration, keys, spool */
-	size_t		protect_count;
-	int			workers;
-	Progress   *progress;
+	size_t protect_count;
+	int workers;
+	Progress *progress;
 } RestoreOptions;
 
 /* What would be, or was, done. */
 typedef struct RestorePlan
 {
-	BackupInfo	backup;
-	TargetType	target_type;
-	char	   *target;			/* normalised, or NULL */
-	uint32_t	timeline;		/* recovered along */
-	WalReach	reach;			/* of the WAL behind the backup */
-	int64_t		reach_time;		/* last commit that can be had, 0: unknown */
-	bool		reachable;
-	char	   *verdict;		/* "reachable", or why not, in one sentence */
-	uint64_t	wal_segments;	/* to replay at most */
-	uint64_t	file_count;
-	uint64_t	plain_bytes;
-	uint64_t	stored_bytes;
+	BackupInfo backup;
+	TargetType target_type;
+	char *target;       /* normalised, or NULL */
+	uint32_t timeline;  /* recovered along */
+	WalReach reach;     /* of the WAL behind the backup */
+	int64_t reach_time; /* last commit that can be had, 0: unknown */
+	bool reachable;
+	char *verdict;         /* "reachable", or why not, in one sentence */
+	uint64_t wal_segments; /* to replay at most */
+	uint64_t file_count;
+	uint64_t plain_bytes;
+	uint64_t stored_bytes;
 } RestorePlan;
 
 extern void restore_plan_free(RestorePlan *plan);

@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * restore_cut.h
+ *	  Cuts the plaintext of one pack into files, as it passes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_RESTORE_CUT_H
+#define PGDR_RESTORE_CUT_H
+
+#include "base/progress.h"
+#include "job/restore_places.h"
+#include "repo/manifest.h"
+
+typedef struct RestoreCut
+{
+	const RestorePlaces *places;
+	const char *label;        /* of the backup */
+	const char *control_name; /* for global/pg_control */
+	Progress *progress;       /* or NULL */
+} RestoreCut;
+
+/*
+ * Reads the pack and writes its files, which are sorted by their place in it.
+ * A file is complete only when its content hash has been compared, and nothing
+ * of the pack may be relied on before this returns true.
+ */
+extern bool restore_cut_pack(Repo *repo, const RestoreCut *cut,
+							 const ManifestPack *pack,
+							 const ManifestFile *const *files, size_t count,
+							 Error *err);
+
+/* A file without contents. */
+extern bool restore_cut_empty(const RestoreCut *cut, const ManifestFile *file,
+							  TreeCache *cache, Error *err);
+
+#endif

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ *
+ * restore_files.h
+ *	  Brings the files of a backup back: packs are read whole, each by one of
+ *	  several workers, and cut into files by the manifest.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_RESTORE_FILES_H
+#define PGDR_RESTORE_FILES_H
+
+#include "job/restore_places.h"
+
+#define RESTORE_CONTROL_FILE "global/pg_control"
+
+/* The file of this path, or NULL. */
+extern const ManifestFile *restore_find_file(const Manifest *manifest,
+											 const char *path);
+
+/* Is this path left to the restore itself (see restore_files.c)? */
+extern bool restore_skips(const char *path);
+
+/* All directories, and the links to tablespaces. */
+extern bool restore_make_dirs(const RestorePlaces *places, Error *err);
+
+/*
+ * All files, with their modes and times, each compared with its content hash.
+ * RESTORE_CONTROL_FILE has a temporary name until restore_publish().
+ * ERR_DAMAGED names object and file.
+ */
+extern bool restore_write_files(Repo *repo, const RestorePlaces *places,
+								Error *err);
+
+/*
+ * The last step: gives pg_control its name, durably.  Everything else must be
+ * durable already.
+ */
+extern bool restore_publish(const RestorePlaces *places, Error *err);
+
+#endif

@@ -1,0 +1,208 @@
+/*-------------------------------------------------------------------------
+ *
+ * restore_run.c
+ *	  Restores a backup by a plan.
+ *
+ * The order is what makes it safe to be stopped anywhere: the marker first;
+ * then the old pg_control goes, then everything else that was there; then
+ * everything new is written and made durable; then pg_control gets its name;
+ * last the marker goes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/restore.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "job/restore_files.h"
+#include "job/restore_places.h"
+#include "job/restore_target.h"
+
+#define AUTO_CONF "postgresql.auto.conf"
+#define CONF_MAX ((size_t) 64 * 1024 * 1024)
+
+typedef struct Run
+{
+	Repo *repo;
+	const RestoreOptions *options;
+	const RestorePlan *plan;
+	RestoreTarget target;
+	Manifest manifest;
+	RestorePlaces places;
+} Run;
+
+static void
+set_phase(const Run *r, const char *phase)
+{
+	if (r->options->progress)
+		atomic_store(&r->options->progress->phase, phase);
+}
+
+/* ---- recovery settings ---- */
+
+/* Copies the lines that stay. */
+static void
+keep_lines(const StrBuf *old, StrBuf *out)
+{
+	const char *p = old->data;
+	const char *end = p + old->len;
+
+	while (p < end)
+	{
+		const char *stop = memchr(p, '\n', (size_t) (end - p));
+		size_t len = (size_t) ((stop ? stop : end) - p);
+
+		if (!restore_setting_is_ours(p, len))
+		{
+			strbuf_add(out, p, len);
+			strbuf_putc(out, '\n');
+		}
+		p += len + (stop != NULL);
+	}
+}
+
+static bool
+write_settings(const Run *r, Error *err)
+{
+	char *path = file_join(r->places.items[0].path, AUTO_CONF);
+	const ManifestFile *file = restore_find_file(&r->manifest, AUTO_CONF);
+	mode_t mode = file ? (mode_t) (file->mode & 0777) : 0600;
+	StrBuf old = STRBUF_INIT;
+	StrBuf text = STRBUF_INIT;
+	char now[CLOCK_TEXT_LEN];
+	bool done = true;
+
+	if (file != NULL)
+		done = file_slurp(path, CONF_MAX, &old, err);
+	if (done && old.len > 0)
+		keep_lines(&old, &text);
+	if (done)
+	{
+		strbuf_printf(&text, "# added at %s by pgdr restore of backup %s\n",
+					  clock_format(clock_now(), now), r->manifest.info.label);
+		restore_target_settings(&text, r->options, &r->target, r->plan);
+		done = file_write_durable(path, text.data, text.len, mode, true, err);
+	}
+	strbuf_free(&old);
+	strbuf_free(&text);
+	free(path);
+	return done;
+}
+
+/*
+ * The server refuses two targets of different kinds, and what is in
+ * postgresql.auto.conf does not undo what is in postgresql.conf.
+ */
+static void
+warn_of_settings(const Run *r)
+{
+	char *path = file_join(r->places.items[0].path, "postgresql.conf");
+	StrBuf text = STRBUF_INIT;
+	Error ignored = ERROR_INIT;
+	const char *p;
+
+	if (file_slurp(path, CONF_MAX, &text, &ignored) && text.len > 0)
+	{
+		for (p = text.data; p != NULL && *p != '\0';)
+		{
+			size_t len = strcspn(p, "\n");
+
+			if (restore_setting_is_ours(p, len))
+				log_warning("\"%s\" has a recovery setting of its own: %.*s",
+							path, (int) len, p);
+			p += len + (p[len] == '\n');
+		}
+	}
+	error_clear(&ignored);
+	strbuf_free(&text);
+	free(path);
+}
+
+static bool
+write_signal(const Run *r, Error *err)
+{
+	char *path = file_join(r->places.items[0].path, r->options->standby
+														? "standby.signal"
+														: "recovery.signal");
+	bool done = file_write_durable(path, "", 0, 0600, true, err);
+
+	free(path);
+	return done;
+}
+
+/* ---- all ---- */
+
+static bool
+check_plan(const Run *r, Error *err)
+{
+	if (r->plan->reachable || r->options->skip_wal_check)
+		return true;
+	error_set(err, ERR_INCOMPLETE, "target of the recovery cannot be reached");
+	error_detail(err, "%s", r->plan->verdict);
+	return error_hint(err, "With --skip-wal-check the backup is restored all "
+						   "the same.");
+}
+
+static bool
+prepare(Run *r, Error *err)
+{
+	Progress *progress = r->options->progress;
+	uint64_t bytes = 0;
+
+	if (!restore_target_parse(r->options, &r->target, err) ||
+		!check_plan(r, err) ||
+		!manifest_read(r->repo, r->plan->backup.label, &r->manifest, err))
+		return false;
+	for (size_t i = 0; i < r->manifest.file_count; i++)
+		bytes += r->manifest.files[i].size;
+	if (progress)
+	{
+		atomic_store(&progress->total_bytes, bytes);
+		atomic_store(&progress->total_items, r->manifest.file_count);
+	}
+	return restore_places_resolve(r->repo, r->options, &r->manifest, &r->places,
+								  err);
+}
+
+static bool
+run(Run *r, Error *err)
+{
+	set_phase(r, "reading the manifest");
+	if (!prepare(r, err))
+		return false;
+	if (geteuid() == 0)
+		log_warning("restoring as root: a server will not start before the "
+					"files are given to its user");
+	set_phase(r, "preparing directories");
+	if (!restore_places_claim(&r->places, err) ||
+		!restore_make_dirs(&r->places, err))
+		return false;
+	set_phase(r, "restoring files");
+	if (!restore_write_files(r->repo, &r->places, err) ||
+		!write_settings(r, err) || !write_signal(r, err))
+		return false;
+	warn_of_settings(r);
+	set_phase(r, "syncing");
+	return restore_places_sync(&r->places, err) &&
+		   restore_publish(&r->places, err) &&
+		   restore_places_release(&r->places, err);
+}
+
+bool
+restore_run(Repo *repo, const RestoreOptions *options, const RestorePlan *plan,
+			Error *err)
+{
+	Run r = {.repo = repo, .options = options, .plan = plan};
+	bool done = run(&r, err);
+
+	restore_places_free(&r.places);
+	manifest_free(&r.manifest);
+	restore_target_free(&r.target);
+	return done;
+}
