@@ -114,9 +114,16 @@ age_base64_exact(const char *text, size_t len, uint8_t *out, size_t out_len)
 {
 	size_t got;
 
+	/* libsodium 1.0.18 takes every byte above 127 for a slash */
+	for (size_t i = 0; i < len; i++)
+	{
+		if ((uint8_t) text[i] > 127)
+			return false;
+	}
+
 	/*
-	 * libsodium refuses foreign characters, padding and stray low bits; what
-	 * is left is a single way to write each value.
+	 * It does refuse other foreign characters, padding and stray low bits;
+	 * what is left is a single way to write each value.
 	 */
 	return sodium_base642bin(out, out_len, text, len, NULL, &got, NULL,
 							 sodium_base64_VARIANT_ORIGINAL_NO_PADDING) == 0 &&
