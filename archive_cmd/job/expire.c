@@ -1,0 +1,244 @@
+/*-------------------------------------------------------------------------
+ *
+ * expire.c
+ *	  Carries out what retention decided, and collects leftovers.
+ *
+ * The plan is a little old when it is carried out.  What may have changed for
+ * the worse since is looked at again: an interrupted backup that is not, and
+ * a backup that was begun meanwhile.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/expire.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/expire_objects.h"
+#include "repo/lease.h"
+
+/* Temporary files of writers that may still be at work are younger. */
+#define SWEEP_AGE (INT64_C(24) * 3600 * USECS_PER_SEC)
+
+/* ---- backups ---- */
+
+static bool
+has_manifest(Repo *repo, const char *label, bool *out, Error *err)
+{
+	char *name = repo_manifest_name(label);
+	bool ok = storage_exists(repo->storage, name, out, err);
+
+	free(name);
+	return ok;
+}
+
+static bool
+remove_leftover(Repo *repo, const char *label, ExpireResult *out, Error *err)
+{
+	bool finished;
+	bool alive;
+
+	/*
+	 * The lease first: once it has run out the writer gives up, so that
+	 * a manifest that is not there afterwards does not come any more.
+	 */
+	if (!lease_is_alive(repo, label, clock_now(), &alive, err) ||
+		!has_manifest(repo, label, &finished, err))
+		return false;
+	if (alive || finished)
+	{
+		log_info("backup %s is not interrupted after all and stays", label);
+		return true;
+	}
+	return expire_remove_backup(repo, label, &out->leftovers, &out->bytes, err);
+}
+
+static bool
+remove_complete(Repo *repo, const char *label, ExpireResult *out, Error *err)
+{
+	uint64_t objects = 0;
+
+	if (!expire_remove_backup(repo, label, &objects, &out->bytes, err))
+		return false;
+	out->backups += objects > 0;
+	return true;
+}
+
+/* One backup that cannot be removed does not keep the others. */
+static bool
+remove_backups(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
+			   Error *err)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < plan->decision_count; i++)
+	{
+		const Decision *d = &plan->decisions[i];
+		Error problem = ERROR_INIT;
+
+		if (d->keep || d->label == NULL)
+			continue;
+		if (d->leftover ? remove_leftover(repo, d->label, out, &problem)
+						: remove_complete(repo, d->label, out, &problem))
+			continue;
+		ok = false;
+		error_prefix(&problem, "could not remove backup %s", d->label);
+		if (problem.code == ERR_CANCELED)
+		{
+			error_move(err, &problem);
+			break;
+		}
+		log_error_object(LOG_WARNING, &problem);
+		error_move(err, &problem);
+	}
+	return ok;
+}
+
+/* ---- WAL ---- */
+
+typedef struct NewLabels
+{
+	const RetentionPlan *plan;
+	bool found;
+} NewLabels;
+
+static bool
+note_new_label(void *arg, const StorageEntry *entry, Error *err)
+{
+	NewLabels *n = arg;
+	const char *base = strrchr(entry->name, '/');
+
+	(void) err;
+	if (!entry->is_dir || base == NULL || !repo_label_ok(base + 1))
+		return true;
+	for (size_t i = 0; i < n->plan->decision_count; i++)
+	{
+		const char *label = n->plan->decisions[i].label;
+
+		if (label != NULL && strcmp(label, base + 1) == 0)
+			return true;
+	}
+	n->found = true;
+	return true;
+}
+
+/* A backup that the plan does not know may need WAL that the plan gives up. */
+static bool
+remove_wal(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
+{
+	NewLabels n = {.plan = plan};
+
+	if (plan->cutoff_count == 0)
+		return true;
+	if (!storage_list(repo->storage, "backup", false, note_new_label, &n, err))
+		return false;
+	if (n.found)
+	{
+		log_info("a backup was begun meanwhile; WAL stays until the next run");
+		return true;
+	}
+	for (size_t i = 0; i < plan->cutoff_count; i++)
+	{
+		if (!expire_remove_wal(repo, &plan->cutoffs[i], out, err))
+			return false;
+	}
+	return true;
+}
+
+bool
+expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
+{
+	uint64_t swept = 0;
+
+	memset(out, 0, sizeof(*out));
+
+	/*
+	 * A backup that could not be removed is still one, and still needs its
+	 * WAL: then that stays too.
+	 */
+	if (!remove_backups(repo, plan, out, err) ||
+		!remove_wal(repo, plan, out, err) ||
+		!storage_sweep(repo->storage, SWEEP_AGE, &swept, err))
+		return false;
+	out->leftovers += swept;
+	return true;
+}
+
+/* ---- one backup ---- */
+
+static const char *
+child_of(const Catalog *catalog, const char *label)
+{
+	for (size_t i = 0; i < catalog->backup_count; i++)
+	{
+		const char *parent = catalog->backups[i].info.parent;
+
+		if (parent != NULL && strcmp(parent, label) == 0)
+			return catalog->backups[i].info.label;
+	}
+	return NULL;
+}
+
+static bool
+may_remove(const Catalog *catalog, const CatalogBackup *b, bool force,
+		   Error *err)
+{
+	const char *label = b->info.label;
+	const char *child = child_of(catalog, label);
+
+	if (b->state == BACKUP_RUNNING)
+		return error_set(err, ERR_BUSY, "backup %s is being written", label);
+	if (child != NULL)
+	{
+		error_set(err, ERR_MISMATCH, "backup %s depends on backup %s", child,
+				  label);
+		return error_hint(err, "Remove backup %s first.", child);
+	}
+	if (!force && b->state == BACKUP_COMPLETE &&
+		retention_is_last_good(catalog, b))
+	{
+		error_set(err, ERR_MISMATCH, "backup %s is the last good one", label);
+		error_detail(err, "Without it this cluster cannot be recovered.");
+		return error_hint(err, "Take a new backup first, or use --force.");
+	}
+	return true;
+}
+
+static bool
+remove_found(Repo *repo, const Catalog *catalog, const char *label, bool force,
+			 ExpireResult *out, Error *err)
+{
+	const CatalogBackup *b = catalog_find(catalog, label);
+
+	if (b == NULL)
+	{
+		error_set(err, ERR_NOT_FOUND, "backup %s does not exist", label);
+		return error_hint(err, "\"pgdr info\" lists the backups.");
+	}
+	if (!may_remove(catalog, b, force, err))
+		return false;
+	if (b->state == BACKUP_INTERRUPTED)
+		return remove_leftover(repo, label, out, err);
+	return remove_complete(repo, label, out, err);
+}
+
+bool
+expire_backup(Repo *repo, const char *label, bool force, ExpireResult *out,
+			  Error *err)
+{
+	Catalog catalog;
+	bool ok;
+
+	memset(out, 0, sizeof(*out));
+	if (!repo_label_ok(label))
+		return error_set(err, ERR_USAGE, "\"%s\" is not the label of a backup",
+						 label);
+	if (!catalog_load(repo, false, &catalog, err))
+		return false;
+	ok = remove_found(repo, &catalog, label, force, out, err);
+	catalog_free(&catalog);
+	return ok;
+}

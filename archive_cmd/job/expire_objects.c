@@ -1,0 +1,186 @@
+/*-------------------------------------------------------------------------
+ *
+ * expire_objects.c
+ *	  Removes objects in an order that is right wherever it is interrupted.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/expire_objects.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "repo/wal_catalog.h"
+
+typedef struct Victim
+{
+	char *name;
+	uint64_t rank; /* lower ones go first */
+	uint64_t bytes;
+	bool is_segment;
+} Victim;
+
+typedef struct Victims
+{
+	Victim *items;
+	size_t count;
+	size_t cap;
+	const char *dir;         /* of a backup */
+	const WalCutoff *cutoff; /* of WAL */
+} Victims;
+
+static void
+add_victim(Victims *v, const StorageEntry *entry, uint64_t rank,
+		   bool is_segment)
+{
+	v->items = mem_grow(v->items, v->count, &v->cap, sizeof(Victim));
+	v->items[v->count++] = (Victim){.name = mem_strdup(entry->name),
+									.rank = rank,
+									.bytes = entry->size,
+									.is_segment = is_segment};
+}
+
+static int
+compare_victims(const void *a, const void *b)
+{
+	const Victim *x = a;
+	const Victim *y = b;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+static void
+victims_free(Victims *v)
+{
+	for (size_t i = 0; i < v->count; i++)
+		free(v->items[i].name);
+	free(v->items);
+}
+
+static bool
+list_victims(Repo *repo, const char *dir, StorageListFn add, Victims *v,
+			 Error *err)
+{
+	bool ok = storage_list(repo->storage, dir, true, add, v, err);
+
+	if (v->count > 1)
+		qsort(v->items, v->count, sizeof(Victim), compare_victims);
+	return ok;
+}
+
+/* *there is false when another expire was faster. */
+static bool
+remove_victim(Repo *repo, const Victim *victim, bool *there, Error *err)
+{
+	Error problem = ERROR_INIT;
+
+	*there = false;
+	if (!thread_check_stop(err))
+		return false;
+	if (storage_remove(repo->storage, victim->name, &problem))
+	{
+		*there = true;
+		return true;
+	}
+	if (problem.code == ERR_NOT_FOUND)
+	{
+		error_clear(&problem);
+		return true;
+	}
+	error_move(err, &problem);
+	return false;
+}
+
+/* ---- a backup ---- */
+
+static bool
+add_backup_object(void *arg, const StorageEntry *entry, Error *err)
+{
+	Victims *v = arg;
+	const char *rest = entry->name + strlen(v->dir);
+	uint64_t rank = 1;
+
+	(void) err;
+	if (entry->is_dir)
+		return true;
+	if (strcmp(rest, "/manifest") == 0)
+		rank = 0; /* from then on there is no backup */
+	else if (strncmp(rest, "/lease/", 7) == 0)
+		rank = 2; /* they say whose leftovers these are */
+	add_victim(v, entry, rank, false);
+	return true;
+}
+
+bool
+expire_remove_backup(Repo *repo, const char *label, uint64_t *objects,
+					 uint64_t *bytes, Error *err)
+{
+	char *dir = repo_backup_dir(label);
+	Victims v = {.dir = dir};
+	bool ok = list_victims(repo, dir, add_backup_object, &v, err);
+
+	for (size_t i = 0; ok && i < v.count; i++)
+	{
+		bool there;
+
+		ok = remove_victim(repo, &v.items[i], &there, err);
+		if (ok && there)
+		{
+			*objects += 1;
+			*bytes += v.items[i].bytes;
+		}
+	}
+	victims_free(&v);
+	free(dir);
+	return ok;
+}
+
+/* ---- WAL ---- */
+
+static bool
+add_wal_object(void *arg, const StorageEntry *entry, Error *err)
+{
+	Victims *v = arg;
+	const WalCutoff *c = v->cutoff;
+	WalName name;
+	uint64_t number;
+
+	(void) err;
+	if (entry->is_dir || !wal_object_parse(&c->home, entry->name, &name) ||
+		name.kind == WAL_TIMELINE_HISTORY || name.timeline != c->timeline ||
+		!wal_name_fits(&name, c->segment_size))
+		return true;
+	number = wal_segment_number(&name, c->segment_size);
+	if (number < c->before_segment)
+		add_victim(v, entry, number, name.kind == WAL_SEGMENT);
+	return true;
+}
+
+bool
+expire_remove_wal(Repo *repo, const WalCutoff *cutoff, ExpireResult *out,
+				  Error *err)
+{
+	char *dir = repo_timeline_dir(&cutoff->home, cutoff->timeline);
+	Victims v = {.cutoff = cutoff};
+	bool ok = list_victims(repo, dir, add_wal_object, &v, err);
+
+	for (size_t i = 0; ok && i < v.count; i++)
+	{
+		bool there;
+
+		ok = remove_victim(repo, &v.items[i], &there, err);
+		if (ok && there)
+		{
+			out->segments += v.items[i].is_segment;
+			out->bytes += v.items[i].bytes;
+		}
+	}
+	victims_free(&v);
+	free(dir);
+	return ok;
+}

@@ -1,0 +1,25 @@
+/*-------------------------------------------------------------------------
+ *
+ * expire_objects.h
+ *	  Removes the objects of one backup, or the WAL before a cutoff.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_EXPIRE_OBJECTS_H
+#define PGDR_EXPIRE_OBJECTS_H
+
+#include "job/expire.h"
+
+/*
+ * The objects below backup/<label>/, the manifest first and the leases last;
+ * *bytes and *objects count up.
+ */
+extern bool expire_remove_backup(Repo *repo, const char *label,
+								 uint64_t *objects, uint64_t *bytes,
+								 Error *err);
+
+/* Segments, .partial and .backup files, oldest first; never a history. */
+extern bool expire_remove_wal(Repo *repo, const WalCutoff *cutoff,
+							  ExpireResult *out, Error *err);
+
+#endif

@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify_internal.h
+ *	  What the verify_*.c files share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_VERIFY_INTERNAL_H
+#define PGDR_VERIFY_INTERNAL_H
+
+#include <pthread.h>
+
+#include "job/verify.h"
+#include "repo/object.h"
+
+typedef enum ItemKind
+{
+	ITEM_WAL, /* any file of wal/ */
+	ITEM_MANIFEST,
+	ITEM_PACK,
+	ITEM_LEASE,
+	ITEM_MARK,
+	ITEM_STRAY /* no name of ours */
+} ItemKind;
+
+/* A backup of the catalog that is looked at. */
+typedef struct VerifyBackup
+{
+	const CatalogBackup *backup;
+	bool selected;   /* complete, and asked for */
+	uint64_t errors; /* that concern it; under the lock */
+} VerifyBackup;
+
+/* An object of the repository. */
+typedef struct VerifyItem
+{
+	char *name;
+	ItemKind kind;
+	uint64_t size; /* stored, 0 where the store does not tell */
+	WalHome home;  /* of ITEM_WAL */
+	WalName wal;
+	VerifyBackup *backup;       /* of the others; NULL if not in the catalog */
+	uint32_t pack;              /* number of ITEM_PACK */
+	bool sound;                 /* it was looked at and is what it should be */
+	uint8_t sha256[SHA256_LEN]; /* of its payload, if sound */
+} VerifyItem;
+
+typedef struct Verify
+{
+	/* fixed while workers run */
+	Repo *repo;
+	const VerifyOptions *options;
+	Catalog catalog;
+	VerifyBackup *backups; /* as those of the catalog */
+	VerifyItem *items;     /* sorted by name */
+	size_t item_count;
+	size_t item_cap;
+
+	/* under the lock */
+	pthread_mutex_t lock;
+	size_t next; /* item, or pack, for a worker to take */
+	VerifyResult *out;
+} Verify;
+
+/* Counts and reports; backup (or NULL) is the one that it concerns. */
+extern void verify_report(Verify *v, const Problem *problem,
+						  VerifyBackup *backup);
+
+/*
+ * An error about an object becomes a problem; true if it is that.  Otherwise
+ * (the store does not answer, a stop was asked for) *problem moves to *err.
+ */
+extern bool verify_take_error(Verify *v, Repo *repo, const VerifyItem *item,
+							  Error *problem, Error *err);
+
+/* verify_list.c: the objects to look at, and the names that are not ours. */
+extern bool verify_list(Verify *v, Error *err);
+
+/* The backups that need this WAL file to become consistent. */
+extern bool verify_backup_needs(const VerifyBackup *backup,
+								const VerifyItem *item, uint32_t segment_size);
+
+/* verify_object.c: each object by itself. */
+extern bool verify_objects(Verify *v, Error *err);
+
+/* verify_backup.c: each backup as a whole, and, if deep, its files. */
+extern bool verify_backups(Verify *v, Error *err);
+
+/* verify_pack.c: the packs of one backup against its manifest. */
+typedef struct VerifyPacks
+{
+	VerifyBackup *backup;
+	const Manifest *manifest;
+	VerifyItem *items; /* sorted by number; some may be missing */
+	size_t count;
+} VerifyPacks;
+extern bool verify_packs(Verify *v, const VerifyPacks *packs, Error *err);
+
+/* verify_wal.c: is the WAL complete? */
+extern bool verify_wal(Verify *v, Error *err);
+
+#endif
