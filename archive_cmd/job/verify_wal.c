@@ -97,10 +97,12 @@ report_needed(Verify *v, VerifyBackup *b, Reported *done)
 
 /* ---- holes ---- */
 
-static void
-report_hole(Verify *v, const WalHome *home, const WalName *missing, bool blocks,
-			Reported *done)
+static bool
+report_hole(Verify *v, const WalHome *home, const WalName *name, bool blocks,
+			Reported *done, Error *err)
 {
+	bool missing = false;
+	bool ok = true;
 	char *object = repo_wal_name(home, name);
 	Problem p = {.warning = !blocks,
 				 .check = "hole",
