@@ -128,6 +128,7 @@ show_result(Context *ctx, const BackupInfo *info, int64_t usecs)
 {
 	Json *obj = backup_info_json(info);
 
+	json_put_str(obj, "command", "backup");
 	json_put_int(obj, "duration_ms", usecs / 1000);
 	ctx_emit(ctx, "result", obj);
 	show_text(ctx, info, usecs);

@@ -198,9 +198,8 @@ keep_included(Collector *c, const char *sql, Error *err)
 		error_move(err, &refused);
 		return false;
 	}
-	log_warning(
-		"could not find out which configuration files include others: %s",
-		refused.message);
+	log_warning("could not list included configuration files: %s",
+				refused.message);
 	error_clear(&refused);
 	return true;
 }

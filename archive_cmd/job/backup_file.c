@@ -265,6 +265,17 @@ check_pages(FileCopier *c, size_t len, uint64_t offset, Error *err)
 
 /* ---- files on disk ---- */
 
+/* The progress was announced with what the scan saw; now is now. */
+static void
+correct_progress(Progress *progress, const DataFile *file, bool vanished,
+				 uint64_t size)
+{
+	atomic_fetch_add(&progress->total_bytes, size);
+	atomic_fetch_sub(&progress->total_bytes, file->size);
+	if (vanished)
+		atomic_fetch_sub(&progress->total_items, 1);
+}
+
 /*
  * Without O_NONBLOCK a FIFO that has taken the file's place would hold the
  * backup for ever.
@@ -281,7 +292,10 @@ file_copier_open(FileCopier *c, const DataFile *file, bool *vanished,
 	c->fd = open(c->full_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	*vanished = c->fd < 0 && errno == ENOENT;
 	if (*vanished)
+	{
+		correct_progress(c->spec->progress, file, true, 0);
 		return true;
+	}
 	if (c->fd < 0)
 		return error_set_errno(err, errno, "could not open file \"%s\"",
 							   c->full_path);
@@ -296,6 +310,7 @@ file_copier_open(FileCopier *c, const DataFile *file, bool *vanished,
 	c->file.mode = (uint32_t) st.st_mode & 07777;
 	c->file.mtime = (int64_t) st.st_mtim.tv_sec * USECS_PER_SEC +
 					st.st_mtim.tv_nsec / 1000;
+	correct_progress(c->spec->progress, file, false, c->file.size);
 	posix_fadvise(c->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	return true;
 }
