@@ -77,11 +77,14 @@ typedef struct Command
 	bool		(*run)(Context *ctx, Error *err);
 	/* Exit status of an error; NULL for the common mapping. */
 	int			(*exit_status)(const Error *err);
+	/* What it prints is all that it does: not to be heard is to fail. */
+	bool		is_query;
 } Command;
 
 /* ---- what a command reads ---- */
 extern const char *ctx_option(const Context *ctx, const char *name); /* or NULL */
 extern bool ctx_flag(const Context *ctx, const char *name);
+/* *value stays as it is when the option is not given. */
 extern bool ctx_option_int(const Context *ctx, const char *name, int64_t min,
 						   int64_t max, int64_t *value, Error *err);
 /* The i-th value of a list option, or NULL. */
@@ -92,6 +95,8 @@ extern const char *ctx_program(const Context *ctx); /* absolute path of pgdr */
 
 /* Loads the configuration at the first call. */
 extern const Settings *ctx_settings(Context *ctx, Error *err);
+/* Before ctx_repo(): identities are not needed and need not be readable. */
+extern void ctx_only_writes(Context *ctx);
 /* The repository chosen with --repo, else the first; opened once. */
 extern Repo *ctx_repo(Context *ctx, Error *err);
 extern const RepoSettings *ctx_repo_settings(Context *ctx, Error *err);

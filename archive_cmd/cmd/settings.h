@@ -51,9 +51,20 @@ typedef struct Settings
 extern bool settings_load(const char *file, Settings *out, Error *err);
 extern void settings_free(Settings *settings);
 
-/* Loads recipients, identities and content key from their files. */
+/*
+ * Loads recipients, identities and content key from their files.  The
+ * passphrase of an encrypted identity file comes from passphrase-file, else
+ * from PGDR_PASSPHRASE.  Nothing is left in out on failure.
+ */
 extern bool settings_load_keys(const Settings *settings, RepoKeys *out,
 							   Error *err);
+
+/*
+ * The same without identities when there is a content key file: what only
+ * writes must not depend on (or wait for) a key that it does not need.
+ */
+extern bool settings_load_write_keys(const Settings *settings, RepoKeys *out,
+									 Error *err);
 
 /* Options for opening one repository; they point into settings and keys. */
 extern RepoOptions settings_repo_options(const Settings *settings,

@@ -1,0 +1,185 @@
+/*-------------------------------------------------------------------------
+ *
+ * archive_get.c
+ *	  pgdr archive-get NAME PATH: the server's restore_command.
+ *
+ * The server takes any status from 1 to 125 for "there is no such file", ends
+ * recovery and promotes.  So 1 means just that, and all that is not an answer
+ * is 200 or above, which stops the server.  A standby, which asks again and
+ * again, must not be stopped: there it is tried a few times, and then 1.
+ *
+ * result: command, name.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cmd/cmd.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "job/get.h"
+#include "pg/control.h"
+
+/* Pauses before the second, third, ... try on a standby. */
+static const int64_t pauses[] = {1 * USECS_PER_SEC, 2 * USECS_PER_SEC,
+								 4 * USECS_PER_SEC};
+
+static bool
+is_standby(void)
+{
+	return access("standby.signal", F_OK) == 0;
+}
+
+static int
+get_exit_status(const Error *err)
+{
+	if (err->code == ERR_NOT_FOUND || is_standby())
+		return EXIT_ABSENT;
+	switch (err->code)
+	{
+		case ERR_USAGE:
+		case ERR_CONFIG:
+			return EXIT_GET_BASE;
+		case ERR_IO:
+		case ERR_DENIED:
+		case ERR_BUSY:
+		case ERR_SERVER:
+		case ERR_EXISTS:
+			return EXIT_GET_BASE + 1;
+		case ERR_DAMAGED:
+			return EXIT_GET_BASE + 2;
+		case ERR_KEY:
+			return EXIT_GET_BASE + 3;
+		case ERR_MISMATCH:
+			return EXIT_GET_BASE + 4;
+		case ERR_INCOMPLETE:
+			return EXIT_GET_BASE + 5;
+		case ERR_FULL:
+			return EXIT_GET_BASE + 6;
+		case ERR_UNSUPPORTED:
+			return EXIT_GET_BASE + 7;
+		case ERR_TIMEOUT:
+			return EXIT_GET_BASE + 8;
+		case ERR_NONE:
+		case ERR_NOT_FOUND:
+		case ERR_CANCELED:
+		case ERR_INTERNAL:
+			break;
+	}
+	return EXIT_GET_BASE + 9;
+}
+
+/*
+ * Which cluster's WAL is wanted: of the data directory that is being
+ * recovered, where the server runs this.  Elsewhere (by hand) the configured
+ * one; unknown leaves sysid 0.
+ */
+static WalHome
+find_home(const Settings *settings)
+{
+	Error why = ERROR_INIT;
+	PgControl control = {0};
+	WalHome home = {0};
+
+	if (!pg_control_read(access("PG_VERSION", F_OK) == 0 ? "."
+														 : settings->pgdata,
+						 &control, &why))
+		log_debug("which cluster this is could not be read: %s", why.message);
+	else
+		home = (WalHome){.sysid = control.sysid, .major = control.major};
+	error_clear(&why);
+	return home;
+}
+
+/*
+ * Only the repository can say that a file is absent; that something needed
+ * to ask it is not there (a key, a directory) is a matter of configuration.
+ */
+static bool
+prepare(Context *ctx, Repo **repo, WalHome *home, Error *err)
+{
+	const Settings *settings = ctx_settings(ctx, err);
+
+	*repo = settings != NULL ? ctx_repo(ctx, err) : NULL;
+	if (*repo == NULL)
+	{
+		if (err->code == ERR_NOT_FOUND)
+			err->code = ERR_CONFIG;
+		return false;
+	}
+	*home = find_home(settings);
+	return true;
+}
+
+static bool
+try_get(Context *ctx, Error *err)
+{
+	GetOptions options = {.name = ctx_argument(ctx, 0),
+						  .destination = ctx_argument(ctx, 1)};
+	Repo *repo;
+
+	if (!prepare(ctx, &repo, &options.home, err))
+		return false;
+	return get_file(repo, &options, err);
+}
+
+/* Could a little patience help? */
+static bool
+is_passing(const Error *err)
+{
+	return err->transient || err->code == ERR_IO || err->code == ERR_TIMEOUT ||
+		   err->code == ERR_BUSY;
+}
+
+static bool
+get_with_patience(Context *ctx, Error *err)
+{
+	const size_t tries = 1 + sizeof(pauses) / sizeof(pauses[0]);
+	Error why = ERROR_INIT;
+
+	for (size_t i = 0; i < tries; i++)
+	{
+		error_clear(&why);
+		if (try_get(ctx, &why))
+			return true;
+		if (i + 1 == tries || !is_standby() || !is_passing(&why) ||
+			thread_should_stop())
+			break;
+		log_error_object(LOG_WARNING, &why);
+		clock_sleep(pauses[i]);
+	}
+	error_move(err, &why);
+	return false;
+}
+
+static bool
+run_archive_get(Context *ctx, Error *err)
+{
+	const RepoSettings *repo;
+	Json *obj;
+
+	if (get_with_patience(ctx, err))
+	{
+		obj = json_new_object();
+		json_put_str(obj, "command", "archive-get");
+		json_put_str(obj, "name", ctx_argument(ctx, 0));
+		ctx_emit(ctx, "result", obj);
+		return true;
+	}
+	repo = ctx_repo_settings(ctx, err);
+	if (repo != NULL)
+		error_prefix(err, "could not get \"%s\" from repository \"%s\"",
+					 ctx_argument(ctx, 0), repo->name);
+	return false;
+}
+
+const Command cmd_archive_get = {
+	.name = "archive-get",
+	.arguments = "NAME PATH",
+	.summary = "bring a WAL file back (restore_command)",
+	.min_args = 2,
+	.max_args = 2,
+	.run = run_archive_get,
+	.exit_status = get_exit_status};

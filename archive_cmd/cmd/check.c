@@ -1,0 +1,115 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *	  pgdr check: will archiving, backup and recovery work?
+ *
+ * problem: one line each; its check is one of pgdata, connection, cluster,
+ * wal_level, archive_mode, archive_library, archive_command, archiver,
+ * archive, key, repository, space, backup, clock.
+ * result: command, errors, warnings, segment (that went through the server
+ * and back), archive_ms.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cmd/cmd.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "job/check.h"
+
+/*
+ * A key file that cannot be used is a problem to report among the others,
+ * not the end of the check: what only writes does not need the identity.
+ */
+static Repo *
+open_repo(Context *ctx, const Settings *settings, uint64_t *errors, Error *err)
+{
+	RepoKeys keys;
+	Error why = ERROR_INIT;
+
+	if (settings_load_keys(settings, &keys, &why))
+		repo_keys_free(&keys);
+	else
+	{
+		const Problem problem = {.check = "key",
+								 .object = "identity-file",
+								 .message = why.message,
+								 .detail = why.detail,
+								 .hint = why.hint};
+
+		ctx_problem(ctx, &problem);
+		ctx_only_writes(ctx);
+		(*errors)++;
+	}
+	error_clear(&why);
+	return ctx_repo(ctx, err);
+}
+
+static void
+say_result(Context *ctx, const CheckResult *result)
+{
+	Json *obj = json_new_object();
+
+	if (result->segment[0] != '\0' && result->archive_usecs > 0)
+		ctx_print(ctx, "segment %s reached the repository in %.1f seconds\n",
+				  result->segment,
+				  (double) result->archive_usecs / USECS_PER_SEC);
+	if (result->errors == 0)
+		ctx_print(ctx, "check passed (%" PRIu64 " warnings)\n",
+				  result->warnings);
+	else
+		ctx_print(ctx,
+				  "check failed: %" PRIu64 " problems, %" PRIu64 " warnings\n",
+				  result->errors, result->warnings);
+	json_put_str(obj, "command", "check");
+	json_put_int(obj, "errors", (int64_t) result->errors);
+	json_put_int(obj, "warnings", (int64_t) result->warnings);
+	if (result->segment[0] != '\0' && result->archive_usecs > 0)
+	{
+		json_put_str(obj, "segment", result->segment);
+		json_put_int(obj, "archive_ms", result->archive_usecs / 1000);
+	}
+	ctx_emit(ctx, "result", obj);
+}
+
+static bool
+run_check(Context *ctx, Error *err)
+{
+	const Settings *settings = ctx_settings(ctx, err);
+	uint64_t errors = 0;
+	CheckOptions options;
+	CheckResult result;
+	Repo *repo;
+
+	if (settings == NULL)
+		return false;
+	repo = open_repo(ctx, settings, &errors, err);
+	if (repo == NULL)
+		return false;
+	options = (CheckOptions){.pgdata = settings->pgdata,
+							 .connection = settings->connection,
+							 .config_file = settings->file,
+							 .identity_file = settings->identity_file,
+							 .archive_timeout = settings->archive_timeout,
+							 .archive = !ctx_flag(ctx, "no-archive"),
+							 .problem = ctx_problem,
+							 .problem_arg = ctx};
+	if (!check_run(repo, &options, &result, err))
+		return false;
+	result.errors += errors;
+	say_result(ctx, &result);
+	return true;
+}
+
+static const OptionSpec options_table[] = {
+	{"no-archive", OPTION_FLAG, NULL,
+	 "do not send a segment through the server"},
+	{NULL, OPTION_FLAG, NULL, NULL}};
+
+const Command cmd_check = {.name = "check",
+						   .arguments = "",
+						   .summary = "look for what would hinder recovery",
+						   .options = options_table,
+						   .run = run_check,
+						   .is_query = true};

@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_internal.h
+ *	  What the parts of check share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_CHECK_INTERNAL_H
+#define PGDR_CHECK_INTERNAL_H
+
+#include "job/check.h"
+#include "pg/control.h"
+#include "pg/server.h"
+
+typedef struct Check
+{
+	/* fixed */
+	Repo *repo;
+	const CheckOptions *options;
+	CheckResult *out;
+
+	/* what was found on the way */
+	bool has_control;
+	PgControl control; /* of pgdata */
+	Server *server;    /* NULL if it could not be reached */
+	ServerInfo info;
+	bool archives; /* nothing known keeps the server from archiving here */
+} Check;
+
+/*
+ * Reports what is set in *why as a problem and clears it.  check is the name
+ * of the check ("archive_mode"), object what it is about.
+ */
+extern void check_error(Check *c, const char *check, const char *object,
+						Error *why);
+extern void check_warning(Check *c, const char *check, const char *object,
+						  Error *why);
+
+/* Connects, and looks at the server's settings and archiver. */
+extern void check_server(Check *c);
+
+/* Ships a segment; false only when asked to stop. */
+extern bool check_archive(Check *c, Error *err);
+
+/* Which cluster's WAL it is about; sysid 0 if not known. */
+extern WalHome check_home(const Check *c);
+
+#endif

@@ -1,0 +1,142 @@
+/*-------------------------------------------------------------------------
+ *
+ * push_lineage.c
+ *	  Refuses WAL of a timeline that others have left behind.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/push_lineage.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "job/push_source.h"
+#include "pg/timeline.h"
+#include "repo/object.h"
+
+typedef struct Later
+{
+	uint32_t than;
+	uint32_t *timelines;
+	size_t count;
+	size_t cap;
+} Later;
+
+static bool
+collect_later(void *arg, const StorageEntry *entry, Error *err)
+{
+	Later *later = arg;
+	const char *slash = strrchr(entry->name, '/');
+	WalName name;
+
+	(void) err;
+	if (entry->is_dir || slash == NULL || !wal_name_parse(slash + 1, &name) ||
+		name.kind != WAL_TIMELINE_HISTORY || name.timeline <= later->than)
+		return true;
+	later->timelines = mem_grow(later->timelines, later->count, &later->cap,
+								sizeof(uint32_t));
+	later->timelines[later->count++] = name.timeline;
+	return true;
+}
+
+/* From the metadata, which needs no key; a very long one is only inside. */
+static bool
+read_history(Repo *repo, const WalHome *home, uint32_t timeline,
+			 TimelineHistory *out, Error *err)
+{
+	const WalName wal = {.kind = WAL_TIMELINE_HISTORY, .timeline = timeline};
+	char *name = repo_wal_name(home, &wal);
+	ObjectMeta meta = {0};
+	StrBuf text = STRBUF_INIT;
+	const char *known;
+	bool done = object_stat(repo, name, &meta, err);
+
+	if (done)
+	{
+		known = json_get_str(meta.extra, "history", NULL);
+		if (known != NULL)
+			strbuf_puts(&text, known);
+		else
+			done = object_get(repo, name, OBJECT_HISTORY, PUSH_TEXT_MAX, &text,
+							  err);
+	}
+	done = done &&
+		   timeline_history_parse(timeline, text.data, text.len, out, err);
+	strbuf_free(&text);
+	object_meta_free(&meta);
+	free(name);
+	return done;
+}
+
+static bool
+superseded(uint32_t timeline, uint64_t lsn, uint32_t by, uint64_t end,
+		   Error *err)
+{
+	char begins[LSN_TEXT_LEN];
+	char ended[LSN_TEXT_LEN];
+
+	lsn_format(lsn, begins);
+	lsn_format(end, ended);
+	error_set(err, ERR_MISMATCH,
+			  "timeline %" PRIu32 " was superseded by timeline %" PRIu32,
+			  timeline, by);
+	error_detail(err,
+				 "Timeline %" PRIu32 " ended at %s, this segment begins at "
+				 "%s: two servers write as primary.",
+				 timeline, ended, begins);
+	return error_hint(err, "Stop the server that should not be primary.  If it "
+						   "is this one, make it a standby with pg_rewind or "
+						   "restore it.");
+}
+
+/*
+ * A history that is damaged proves nothing; refusing WAL for it would lose
+ * what can still be saved.  One that could not be read now is another matter.
+ */
+static bool
+check_one(Repo *repo, const WalHome *home, Later *segment, size_t i,
+		  uint64_t lsn, Error *err)
+{
+	TimelineHistory history = {0};
+	Error why = ERROR_INIT;
+	uint32_t by = segment->timelines[i];
+	uint64_t end;
+
+	if (!read_history(repo, home, by, &history, &why))
+	{
+		if (why.code != ERR_DAMAGED && why.code != ERR_MISMATCH &&
+			why.code != ERR_KEY && why.code != ERR_NOT_FOUND)
+		{
+			error_move(err, &why);
+			return false;
+		}
+		log_warning("could not check the history of timeline %" PRIu32 ": %s",
+					by, why.message);
+		error_clear(&why);
+		return true;
+	}
+	end = timeline_end(&history, segment->than);
+	timeline_history_free(&history);
+	if (end != 0 && lsn >= end)
+		return superseded(segment->than, lsn, by, end, err);
+	return true;
+}
+
+bool
+push_check_lineage(Repo *repo, const WalHome *home, uint32_t timeline,
+				   uint64_t lsn, Error *err)
+{
+	Later later = {.than = timeline};
+	char *dir = repo_wal_dir(home);
+	bool done = storage_list(repo->storage, dir, false, collect_later, &later,
+							 err);
+
+	for (size_t i = 0; done && i < later.count; i++)
+		done = check_one(repo, home, &later, i, lsn, err);
+	free(later.timelines);
+	free(dir);
+	return done;
+}

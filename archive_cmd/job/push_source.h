@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * push_source.h
+ *	  The WAL file that is to be archived, opened and found to be one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGDR_PUSH_SOURCE_H
+#define PGDR_PUSH_SOURCE_H
+
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "pg/control.h"
+#include "pg/wal_page.h"
+
+/* Bytes of a history file at most. */
+#define PUSH_TEXT_MAX ((size_t) 1 << 20)
+
+typedef struct PushSource
+{
+	const char *path;
+	char file[WAL_FILE_NAME_MAX]; /* its name alone */
+	WalName name;
+	int fd;
+	struct stat before; /* as it was opened */
+	WalPageHeader page; /* of segments, whole and partial */
+	StrBuf text;        /* of history files: the whole */
+} PushSource;
+
+/* Called with each piece of the file, in order. */
+typedef bool (*PushPieceFn)(void *arg, const void *data, size_t len,
+							Error *err);
+
+/*
+ * Opens the file and checks name, size and contents against the cluster.
+ * push_source_close() whatever comes of it.
+ */
+extern bool push_source_open(const char *path, const PgControl *control,
+							 PushSource *out, Error *err);
+extern void push_source_close(PushSource *source);
+
+/*
+ * The whole file in pieces.  ERR_IO (transient) if it changes meanwhile: what
+ * was read then must not be kept.
+ */
+extern bool push_source_read(PushSource *source, PushPieceFn fn, void *arg,
+							 Error *err);
+
+/* Does it hold WAL (a segment, or a partial one)? */
+extern bool push_source_is_wal(const PushSource *source);
+
+#endif
