@@ -1,0 +1,312 @@
+/*-------------------------------------------------------------------------
+ *
+ * info.c
+ *	  pgdr info [LABEL]: what the repository holds, and from when to when it
+ *	  can recover.  No key is needed.
+ *
+ * repository: name, store (type of it), path, target (name of the cluster),
+ * id, format, encrypted, created.
+ * backup: label, state (complete, running, interrupted, unreadable); of a
+ * complete one target, backup_type (full, incremental), sysid (text), major,
+ * version_num, catalog_version, segment_size, page_checksums, start_timeline,
+ * timeline, start_lsn, stop_lsn, start_time, stop_time, files, plain_bytes,
+ * stored_bytes, packs, packs_sha256, damaged_pages, parent (label),
+ * annotations (object of texts), wal_ok (the WAL from start to stop is here);
+ * verified_at, verified_ok, verified_deep once it was verified; problem (text)
+ * of an unreadable one.
+ * wal_range: sysid, major, timeline, segment_size, first_segment,
+ * last_segment, segments, start_lsn, end_lsn, first_commit, last_commit,
+ * stored_bytes.  A run of segments without a gap.
+ * timeline: sysid, major, timeline, has_history, ancestors (array of timeline,
+ * end_lsn; oldest first).
+ * recovery_window: sysid, major, timeline (recovered along), label (of the
+ * first backup), from_lsn, from_time, to_lsn, to_time (of the last commit),
+ * hole (is there WAL that cannot be reached?), missing_segment.
+ * result: command, backups, wal_ranges, recovery_windows.
+ *
+ * With LABEL only the lines of that backup and the result.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cmd/cmd.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cmd/info_json.h"
+
+/* "2026-11-21 00:18:29Z": people count in seconds. */
+static char *
+time_text(int64_t t, char *buf)
+{
+	clock_format(t, buf);
+	buf[strlen("YYYY-MM-DD")] = ' ';
+	memcpy(buf + strlen("YYYY-MM-DD HH:MM:SS"), "Z", 2);
+	return buf;
+}
+
+/* ---- text ---- */
+
+static void
+print_repository(Context *ctx, const Repo *repo, const RepoSettings *settings)
+{
+	char created[CLOCK_TEXT_LEN];
+
+	ctx_print(ctx, "repository %s (%s %s)\n", settings->name, settings->type,
+			  settings->path != NULL ? settings->path : "");
+	ctx_print(ctx, "  cluster %s, created %s, %s\n", repo->options.cluster,
+			  time_text(repo->created, created),
+			  repo->encrypted ? "encrypted" : "not encrypted");
+}
+
+static const char *
+verified_text(const CatalogBackup *b)
+{
+	if (b->verified_at == 0)
+		return "never verified";
+	if (!b->verified_ok)
+		return "verification FAILED";
+	return b->verified_deep ? "verified deep" : "verified";
+}
+
+static void
+print_backup(Context *ctx, const CatalogBackup *b)
+{
+	const BackupInfo *info = &b->info;
+	char stop[CLOCK_TEXT_LEN];
+	char plain[32];
+	char stored[32];
+	char from[LSN_TEXT_LEN];
+	char to[LSN_TEXT_LEN];
+
+	if (b->state != BACKUP_COMPLETE)
+	{
+		ctx_print(ctx, "  %s  %s%s%s\n", info->label,
+				  backup_state_name(b->state),
+				  b->state == BACKUP_UNREADABLE ? ": " : "",
+				  b->state == BACKUP_UNREADABLE ? b->problem.message : "");
+		return;
+	}
+	lsn_format(info->start_lsn, from);
+	lsn_format(info->stop_lsn, to);
+	ctx_print(ctx, "  %s  %s, ended %s, %s stored as %s, %s\n", info->label,
+			  info->type == BACKUP_FULL ? "full" : "incremental",
+			  time_text(info->stop_time, stop),
+			  size_text(info->plain_bytes, plain),
+			  size_text(info->stored_bytes, stored), verified_text(b));
+	ctx_print(ctx, "      timeline %" PRIu32 ", WAL %s to %s%s\n",
+			  info->timeline, from, to,
+			  b->wal_ok ? "" : ": NOT ALL OF IT IS HERE");
+	if (info->damaged_pages > 0)
+		ctx_print(ctx, "      made of %" PRIu64 " DAMAGED PAGES\n",
+				  info->damaged_pages);
+}
+
+static void
+print_annotation(void *arg, const char *key, const Json *value)
+{
+	ctx_print(arg, "      %s = %s\n", key, json_str(value));
+}
+
+static void
+print_details(Context *ctx, const CatalogBackup *b)
+{
+	const BackupInfo *info = &b->info;
+	char start[CLOCK_TEXT_LEN];
+
+	if (b->state != BACKUP_COMPLETE)
+		return;
+	ctx_print(
+		ctx, "      started %s, PostgreSQL %d, system identifier %" PRIu64 "\n",
+		time_text(info->start_time, start), info->major, info->sysid);
+	ctx_print(ctx, "      %" PRIu64 " files in %" PRIu32 " packs\n",
+			  info->file_count, info->pack_count);
+	if (b->verified_at != 0)
+		ctx_print(ctx, "      last verified %s\n",
+				  time_text(b->verified_at, start));
+	if (info->annotations != NULL)
+		json_each(info->annotations, print_annotation, ctx);
+}
+
+static void
+print_range(Context *ctx, const WalRange *r)
+{
+	char from[LSN_TEXT_LEN];
+	char to[LSN_TEXT_LEN];
+	char size[32];
+	char last[CLOCK_TEXT_LEN] = "unknown";
+
+	lsn_format(r->start_lsn, from);
+	lsn_format(r->end_lsn, to);
+	if (r->last_commit != 0)
+		time_text(r->last_commit, last);
+	ctx_print(ctx,
+			  "  timeline %" PRIu32 ": %s to %s, %" PRIu64
+			  " segments, %s, last commit %s\n",
+			  r->timeline, from, to, r->last - r->first + 1,
+			  size_text(r->bytes, size), last);
+}
+
+static void
+print_timeline(Context *ctx, const CatalogTimeline *t)
+{
+	const TimelineSwitch *parent;
+	char lsn[LSN_TEXT_LEN];
+
+	if (t->history.count == 0)
+	{
+		if (t->timeline > 1)
+			ctx_print(ctx, "  timeline %" PRIu32 ": its history is missing\n",
+					  t->timeline);
+		return;
+	}
+	parent = &t->history.items[t->history.count - 1];
+	lsn_format(parent->lsn, lsn);
+	ctx_print(ctx, "  timeline %" PRIu32 " left timeline %" PRIu32 " at %s\n",
+			  t->timeline, parent->timeline, lsn);
+}
+
+static void
+print_window(Context *ctx, const RecoveryWindow *w)
+{
+	char from[CLOCK_TEXT_LEN];
+	char to[CLOCK_TEXT_LEN] = "unknown";
+	char lsn[LSN_TEXT_LEN];
+
+	lsn_format(w->to_lsn, lsn);
+	if (w->to_time != 0)
+		time_text(w->to_time, to);
+	ctx_print(ctx, "  timeline %" PRIu32 ": from %s (backup %s) to %s (%s)\n",
+			  w->timeline, time_text(w->from_time, from), w->label, to, lsn);
+	if (w->hole)
+	{
+		char missing[WAL_FILE_NAME_MAX];
+
+		wal_name_format(&w->missing, missing);
+		ctx_print(ctx,
+				  "      WAL behind that is out of reach: segment %s is "
+				  "MISSING\n",
+				  missing);
+	}
+}
+
+/* ---- all of it ---- */
+
+static void
+show_backups(Context *ctx, const Catalog *catalog)
+{
+	ctx_print(ctx, "\nbackups\n");
+	if (catalog->backup_count == 0)
+		ctx_print(ctx, "  none\n");
+	for (size_t i = 0; i < catalog->backup_count; i++)
+	{
+		print_backup(ctx, &catalog->backups[i]);
+		ctx_emit(ctx, "backup", info_backup_json(&catalog->backups[i]));
+	}
+}
+
+static void
+show_wal(Context *ctx, const WalCatalog *wal)
+{
+	ctx_print(ctx, "\nWAL of system identifier %" PRIu64 ", PostgreSQL %d\n",
+			  wal->home.sysid, wal->home.major);
+	for (size_t i = 0; i < wal->range_count; i++)
+	{
+		print_range(ctx, &wal->ranges[i]);
+		ctx_emit(ctx, "wal_range", info_range_json(&wal->ranges[i]));
+	}
+	for (size_t i = 0; i < wal->timeline_count; i++)
+	{
+		print_timeline(ctx, &wal->timelines[i]);
+		ctx_emit(ctx, "timeline", info_timeline_json(&wal->timelines[i]));
+	}
+}
+
+static void
+say_result(Context *ctx, size_t backups, size_t ranges, size_t windows)
+{
+	Json *obj = json_new_object();
+
+	json_put_str(obj, "command", "info");
+	json_put_int(obj, "backups", (int64_t) backups);
+	json_put_int(obj, "wal_ranges", (int64_t) ranges);
+	json_put_int(obj, "recovery_windows", (int64_t) windows);
+	ctx_emit(ctx, "result", obj);
+}
+
+static bool
+show_all(Context *ctx, Repo *repo, const Catalog *catalog, Error *err)
+{
+	const RepoSettings *settings = ctx_repo_settings(ctx, err);
+	RecoveryWindow *windows;
+	size_t count;
+	size_t ranges = 0;
+
+	if (settings == NULL ||
+		!catalog_windows(repo, catalog, &windows, &count, err))
+		return false;
+	print_repository(ctx, repo, settings);
+	ctx_emit(ctx, "repository", info_repository_json(repo, settings));
+	show_backups(ctx, catalog);
+	for (size_t i = 0; i < catalog->wal_count; i++)
+	{
+		show_wal(ctx, &catalog->wal[i]);
+		ranges += catalog->wal[i].range_count;
+	}
+	ctx_print(ctx, "\nrecovery windows\n");
+	if (count == 0)
+		ctx_print(ctx, "  none: there is no complete backup with its WAL\n");
+	for (size_t i = 0; i < count; i++)
+	{
+		print_window(ctx, &windows[i]);
+		ctx_emit(ctx, "recovery_window", info_window_json(&windows[i]));
+	}
+	free(windows);
+	say_result(ctx, catalog->backup_count, ranges, count);
+	return true;
+}
+
+static bool
+show_one(Context *ctx, const Catalog *catalog, const char *label, Error *err)
+{
+	const CatalogBackup *b = catalog_find(catalog, label);
+
+	if (b == NULL)
+	{
+		error_set(err, ERR_NOT_FOUND, "backup %s does not exist", label);
+		return error_hint(err, "\"pgdr info\" lists the backups.");
+	}
+	print_backup(ctx, b);
+	print_details(ctx, b);
+	ctx_emit(ctx, "backup", info_backup_json(b));
+	say_result(ctx, 1, 0, 0);
+	return true;
+}
+
+static bool
+run_info(Context *ctx, Error *err)
+{
+	const char *label = ctx_argument(ctx, 0);
+	Catalog catalog;
+	Repo *repo;
+	bool done;
+
+	ctx_only_writes(ctx); /* identities are not needed */
+	repo = ctx_repo(ctx, err);
+	if (repo == NULL || !catalog_load(repo, label == NULL, &catalog, err))
+		return false;
+	done = label != NULL ? show_one(ctx, &catalog, label, err)
+						 : show_all(ctx, repo, &catalog, err);
+	catalog_free(&catalog);
+	return done;
+}
+
+const Command cmd_info = {.name = "info",
+						  .arguments = "[LABEL]",
+						  .summary = "show what the repository holds",
+						  .max_args = 1,
+						  .run = run_info,
+						  .is_query = true};

@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify.c
+ *	  pgdr verify [--deep] [--no-mark] [LABEL]: is what the repository holds
+ *	  intact and complete?
+ *
+ * problem: severity (error, warning), check, object, message, detail, hint;
+ * check is one of
+ *	damaged		stored bytes are not what was written
+ *	mismatch	intact, but not what belongs under this name
+ *	missing		something that a backup or a timeline needs is not there
+ *	hole		a segment is missing, and later WAL is there
+ *	key			none of the identities opens it
+ *	unsupported	written by a newer version
+ *	unreadable	the store cannot read it
+ *	leftover	of an interrupted backup
+ *	stray		a name that is not one of a repository
+ *	vanished	removed while it was to be verified
+ * result: command, deep, objects, bytes (stored), backups, segments, errors,
+ * warnings, duration_ms.
+ *
+ * The exit status is EXIT_PROBLEMS when there are errors.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cmd/cmd.h"
+
+#include <inttypes.h>
+
+#include "base/clock.h"
+#include "job/verify.h"
+
+static void
+say_result(Context *ctx, const VerifyResult *r, bool deep, int64_t usecs)
+{
+	Json *obj = json_new_object();
+	char size[32];
+
+	ctx_print(ctx,
+			  "%s %" PRIu64 " objects (%s) in %.1f s: %" PRIu64
+			  " backups, %" PRIu64 " WAL segments\n",
+			  deep ? "decoded" : "checked", r->objects,
+			  size_text(r->bytes, size), (double) usecs / USECS_PER_SEC,
+			  r->backups, r->segments);
+	if (r->errors == 0)
+		ctx_print(ctx, "no errors, %" PRIu64 " warnings\n", r->warnings);
+	else
+		ctx_print(ctx, "%" PRIu64 " errors, %" PRIu64 " warnings\n", r->errors,
+				  r->warnings);
+	json_put_str(obj, "command", "verify");
+	json_put_bool(obj, "deep", deep);
+	json_put_int(obj, "objects", (int64_t) r->objects);
+	json_put_int(obj, "bytes", (int64_t) r->bytes);
+	json_put_int(obj, "backups", (int64_t) r->backups);
+	json_put_int(obj, "segments", (int64_t) r->segments);
+	json_put_int(obj, "errors", (int64_t) r->errors);
+	json_put_int(obj, "warnings", (int64_t) r->warnings);
+	json_put_int(obj, "duration_ms", usecs / 1000);
+	ctx_emit(ctx, "result", obj);
+}
+
+static bool
+run_verify(Context *ctx, Error *err)
+{
+	const Settings *settings = ctx_settings(ctx, err);
+	VerifyOptions options = {.label = ctx_argument(ctx, 0),
+							 .deep = ctx_flag(ctx, "deep"),
+							 .mark = !ctx_flag(ctx, "no-mark"),
+							 .problem = ctx_problem,
+							 .problem_arg = ctx};
+	int64_t start = clock_monotonic();
+	VerifyResult result;
+	Repo *repo;
+	bool done;
+
+	if (settings == NULL)
+		return false;
+	if (!options.deep)
+		ctx_only_writes(ctx); /* the key can stay where it is */
+	repo = ctx_repo(ctx, err);
+	if (repo == NULL)
+		return false;
+	options.workers = settings->process_max;
+	options.progress = ctx_progress_start(ctx);
+	done = verify_run(repo, &options, &result, err);
+	ctx_progress_stop(ctx);
+	if (done)
+		say_result(ctx, &result, options.deep, clock_monotonic() - start);
+	return done;
+}
+
+static const OptionSpec options_table[] = {
+	{"deep", OPTION_FLAG, NULL,
+	 "decrypt and decode everything, compare every file"},
+	{"no-mark", OPTION_FLAG, NULL, "do not record the result"},
+	{NULL, OPTION_FLAG, NULL, NULL}};
+
+const Command cmd_verify = {.name = "verify",
+							.arguments = "[LABEL]",
+							.summary = "prove that what is stored is intact",
+							.max_args = 1,
+							.options = options_table,
+							.run = run_verify,
+							.is_query = true};
