@@ -50,7 +50,7 @@ typedef struct RestoreOptions
 	const char *live_pgdata;     /* of the configuration, or NULL: what a server
 								 * running there uses is never written to */
 	const char *const *protect;  /* files that must not be deleted with the old
-								 * contents: configuration, keys, spool */
+								 * contents: configuration, keys */
 	size_t protect_count;
 	int workers;
 	Progress *progress;
@@ -82,6 +82,10 @@ extern void restore_plan_free(RestorePlan *plan);
  */
 extern bool restore_plan(Repo *repo, const RestoreOptions *options,
 						 RestorePlan *out, Error *err);
+
+/* ERR_INCOMPLETE with the verdict, unless reachable or skip_wal_check. */
+extern bool restore_check_plan(const RestorePlan *plan, bool skip_wal_check,
+							   Error *err);
 
 #define RESTORE_MARKER "pgdr.restoring"
 

@@ -84,11 +84,13 @@ is_before_target(const BackupInfo *b, const RestoreTarget *target)
 static bool
 check_named(const CatalogBackup *b, const char *label, Error *err)
 {
-	if (b == NULL || b->state == BACKUP_INTERRUPTED)
+	if (b == NULL)
+		return error_set(err, ERR_NOT_FOUND, "backup \"%s\" does not exist",
+						 label);
+	if (b->state == BACKUP_INTERRUPTED)
 	{
 		error_set(err, ERR_NOT_FOUND, "backup \"%s\" does not exist", label);
-		return b == NULL ||
-			   error_detail(err, "It was interrupted before it was complete.");
+		return error_detail(err, "It was interrupted before it was complete.");
 	}
 	if (b->state == BACKUP_RUNNING)
 		return error_set(err, ERR_BUSY, "backup \"%s\" is not complete yet",
@@ -97,8 +99,9 @@ check_named(const CatalogBackup *b, const char *label, Error *err)
 	{
 		error_set(err, b->problem.code, "backup \"%s\" cannot be read: %s",
 				  label, b->problem.message ? b->problem.message : "damaged");
-		return b->problem.detail == NULL ||
-			   error_detail(err, "%s", b->problem.detail);
+		if (b->problem.detail != NULL)
+			error_detail(err, "%s", b->problem.detail);
+		return false;
 	}
 	return true;
 }

@@ -138,13 +138,13 @@ write_signal(const Run *r, Error *err)
 
 /* ---- all ---- */
 
-static bool
-check_plan(const Run *r, Error *err)
+bool
+restore_check_plan(const RestorePlan *plan, bool skip_wal_check, Error *err)
 {
-	if (r->plan->reachable || r->options->skip_wal_check)
+	if (plan->reachable || skip_wal_check)
 		return true;
 	error_set(err, ERR_INCOMPLETE, "target of the recovery cannot be reached");
-	error_detail(err, "%s", r->plan->verdict);
+	error_detail(err, "%s", plan->verdict);
 	return error_hint(err, "With --skip-wal-check the backup is restored all "
 						   "the same.");
 }
@@ -156,7 +156,7 @@ prepare(Run *r, Error *err)
 	uint64_t bytes = 0;
 
 	if (!restore_target_parse(r->options, &r->target, err) ||
-		!check_plan(r, err) ||
+		!restore_check_plan(r->plan, r->options->skip_wal_check, err) ||
 		!manifest_read(r->repo, r->plan->backup.label, &r->manifest, err))
 		return false;
 	for (size_t i = 0; i < r->manifest.file_count; i++)

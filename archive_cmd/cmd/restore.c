@@ -1,0 +1,435 @@
+/*-------------------------------------------------------------------------
+ *
+ * restore.c
+ *	  pgdr restore: brings a backup back, ready to recover to a target.
+ *
+ * With --output=json there is a line of type "plan" before anything is
+ * written:
+ *	backup			label of the backup
+ *	target_dir
+ *	target_type		latest, immediate, time, lsn, xid, name
+ *	target			its value; a time in UTC
+ *	timeline		recovered along
+ *	start_lsn, stop_lsn, stop_time	of the backup
+ *	reach_lsn		up to where WAL is there without a hole
+ *	reach_time		last commit up to there
+ *	missing_segment	the first one that is not there, if later ones are
+ *	reachable		boolean
+ *	verdict			"reachable", or a sentence that says why not
+ *	wal_segments	to replay at most
+ *	files, plain_bytes, stored_bytes
+ *
+ * and the result line has
+ *	command, backup, target_dir, timeline
+ *	dry_run			boolean
+ *	files, plain_bytes	what was written (not with --dry-run)
+ *	duration_ms
+ *
+ * A plan whose target cannot be reached ends in an error of code "incomplete"
+ * (EXIT_INCOMPLETE), unless --skip-wal-check is given without --dry-run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cmd/cmd.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "job/restore.h"
+#include "job/restore_target.h"
+
+static const OptionSpec options[] = {
+	{"target-dir", OPTION_TEXT, "DIR", "directory to restore into"},
+	{"backup", OPTION_TEXT, "LABEL",
+	 "backup to restore (default: the newest that reaches the target)"},
+	{"target-type", OPTION_TEXT, "TYPE",
+	 "latest (default), immediate, time, lsn, xid, or name"},
+	{"target", OPTION_TEXT, "VALUE",
+	 "where recovery ends; without --target-type, a time"},
+	{"target-timeline", OPTION_TEXT, "TIMELINE",
+	 "latest (default), current, or a number"},
+	{"target-action", OPTION_TEXT, "ACTION",
+	 "promote (default), pause, or shutdown"},
+	{"target-exclusive", OPTION_FLAG, NULL, "end just before the target"},
+	{"standby", OPTION_FLAG, NULL, "make a standby"},
+	{"tablespace-map", OPTION_LIST, "OLD=NEW",
+	 "other location for a tablespace (path or OID); may repeat"},
+	{"force", OPTION_FLAG, NULL, "delete what is in the directory first"},
+	{"skip-wal-check", OPTION_FLAG, NULL,
+	 "restore although the target cannot be reached"},
+	{"dry-run", OPTION_FLAG, NULL, "show the plan only"},
+	{NULL, OPTION_FLAG, NULL, NULL}};
+
+/* What the options of a job point to. */
+typedef struct Given
+{
+	RestoreOptions job;
+	char *target_dir;
+	char *restore_command;
+	TablespaceMap *maps;
+	char **map_texts;
+	size_t map_count;
+	const char *protect[4];
+} Given;
+
+/* ---- what the user asked for ---- */
+
+static bool
+read_target(const Context *ctx, RestoreOptions *job, Error *err)
+{
+	const char *type = ctx_option(ctx, "target-type");
+
+	job->target = ctx_option(ctx, "target");
+	job->target_type = job->target != NULL ? TARGET_TIME : TARGET_LATEST;
+	if (type != NULL && !restore_target_type_parse(type, &job->target_type))
+	{
+		error_set(err, ERR_USAGE, "unknown target type \"%s\"", type);
+		return error_hint(err, "It is one of latest, immediate, time, lsn, "
+							   "xid, name.");
+	}
+	job->target_inclusive = !ctx_flag(ctx, "target-exclusive");
+	if (!job->target_inclusive && job->target_type != TARGET_TIME &&
+		job->target_type != TARGET_LSN && job->target_type != TARGET_XID)
+		return error_set(err, ERR_USAGE,
+						 "--target-exclusive goes with a target of type "
+						 "time, lsn, or xid only");
+	return true;
+}
+
+static bool
+read_maps(const Context *ctx, Given *g, Error *err)
+{
+	const char *text;
+	size_t map_cap = 0;
+	size_t text_cap = 0;
+
+	for (size_t i = 0; (text = ctx_option_at(ctx, "tablespace-map", i)); i++)
+	{
+		const char *equals = strchr(text, '=');
+		char *copy;
+
+		if (equals == NULL || equals == text || equals[1] == '\0')
+		{
+			error_set(err, ERR_USAGE, "invalid tablespace map \"%s\"", text);
+			return error_hint(err, "Write it as OLD=NEW.");
+		}
+		copy = mem_strdup(text);
+		copy[equals - text] = '\0';
+		g->map_texts = mem_grow(g->map_texts, g->map_count, &text_cap,
+								sizeof(*g->map_texts));
+		g->map_texts[g->map_count] = copy;
+		g->maps = mem_grow(g->maps, g->map_count, &map_cap, sizeof(*g->maps));
+		g->maps[g->map_count++] = (TablespaceMap){
+			.from = copy, .to = copy + (equals - text) + 1};
+	}
+	return true;
+}
+
+/*
+ * In single quotes, as the shell wants it, and with "%" doubled, as the server
+ * does: it replaces %f, %p and %r before it runs the command.
+ */
+static void
+add_word(StrBuf *out, const char *word)
+{
+	strbuf_putc(out, '\'');
+	for (const char *p = word; *p != '\0'; p++)
+	{
+		if (*p == '\'')
+			strbuf_puts(out, "'\\''");
+		else if (*p == '%')
+			strbuf_puts(out, "%%");
+		else
+			strbuf_putc(out, *p);
+	}
+	strbuf_putc(out, '\'');
+}
+
+static char *
+make_restore_command(const Context *ctx, const Settings *settings)
+{
+	const char *repo = ctx_option(ctx, "repo");
+	StrBuf sb = STRBUF_INIT;
+
+	add_word(&sb, ctx_program(ctx));
+	strbuf_puts(&sb, " --config ");
+	add_word(&sb, settings->file);
+	if (repo != NULL)
+	{
+		strbuf_puts(&sb, " --repo ");
+		add_word(&sb, repo);
+	}
+	strbuf_puts(&sb, " archive-get \"%f\" \"%p\"");
+	return strbuf_steal(&sb);
+}
+
+static void
+protect_files(Given *g, const Settings *settings)
+{
+	const char *files[] = {settings->file, settings->identity_file,
+						   settings->passphrase_file,
+						   settings->content_key_file};
+	size_t count = 0;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+	{
+		if (files[i] != NULL)
+			g->protect[count++] = files[i];
+	}
+	g->job.protect = g->protect;
+	g->job.protect_count = count;
+}
+
+static bool
+read_options(Context *ctx, Given *g, Error *err)
+{
+	const Settings *settings;
+	const char *dir = ctx_option(ctx, "target-dir");
+
+	if (dir == NULL || *dir == '\0')
+	{
+		error_set(err, ERR_USAGE, "no target directory is given");
+		return error_hint(err, "Name it with --target-dir.");
+	}
+	if (!read_target(ctx, &g->job, err) || !read_maps(ctx, g, err))
+		return false;
+	settings = ctx_settings(ctx, err);
+	if (settings == NULL)
+		return false;
+	g->target_dir = file_absolute(dir);
+	g->restore_command = make_restore_command(ctx, settings);
+	g->job.target_dir = g->target_dir;
+	g->job.label = ctx_option(ctx, "backup");
+	g->job.target_timeline = ctx_option(ctx, "target-timeline");
+	g->job.target_action = ctx_option(ctx, "target-action");
+	g->job.standby = ctx_flag(ctx, "standby");
+	g->job.maps = g->maps;
+	g->job.map_count = g->map_count;
+	g->job.force = ctx_flag(ctx, "force");
+	g->job.skip_wal_check = ctx_flag(ctx, "skip-wal-check");
+	g->job.restore_command = g->restore_command;
+	g->job.live_pgdata = settings->pgdata;
+	g->job.workers = settings->process_max;
+	protect_files(g, settings);
+	return true;
+}
+
+static void
+given_free(Given *g)
+{
+	for (size_t i = 0; i < g->map_count; i++)
+		free(g->map_texts[i]);
+	free(g->map_texts);
+	free(g->maps);
+	free(g->target_dir);
+	free(g->restore_command);
+}
+
+/* ---- the plan ---- */
+
+static void
+put_lsn(Json *obj, const char *key, uint64_t lsn)
+{
+	char buf[LSN_TEXT_LEN];
+
+	lsn_format(lsn, buf);
+	json_put_str(obj, key, buf);
+}
+
+static void
+emit_plan(Context *ctx, const Given *g, const RestorePlan *plan)
+{
+	Json *obj = json_new_object();
+	char time[CLOCK_TEXT_LEN];
+	char name[WAL_FILE_NAME_MAX];
+
+	json_put_str(obj, "backup", plan->backup.label);
+	json_put_str(obj, "target_dir", g->target_dir);
+	json_put_str(obj, "target_type",
+				 restore_target_type_name(plan->target_type));
+	if (plan->target != NULL)
+		json_put_str(obj, "target", plan->target);
+	json_put_int(obj, "timeline", plan->timeline);
+	put_lsn(obj, "start_lsn", plan->backup.start_lsn);
+	put_lsn(obj, "stop_lsn", plan->backup.stop_lsn);
+	json_put_str(obj, "stop_time", clock_format(plan->backup.stop_time, time));
+	put_lsn(obj, "reach_lsn", plan->reach.end_lsn);
+	if (plan->reach_time != 0)
+		json_put_str(obj, "reach_time", clock_format(plan->reach_time, time));
+	if (plan->reach.hole)
+	{
+		wal_name_format(&plan->reach.missing, name);
+		json_put_str(obj, "missing_segment", name);
+	}
+	json_put_bool(obj, "reachable", plan->reachable);
+	json_put_str(obj, "verdict", plan->verdict);
+	json_put_int(obj, "wal_segments", (int64_t) plan->wal_segments);
+	json_put_int(obj, "files", (int64_t) plan->file_count);
+	json_put_int(obj, "plain_bytes", (int64_t) plan->plain_bytes);
+	json_put_int(obj, "stored_bytes", (int64_t) plan->stored_bytes);
+	ctx_emit(ctx, "plan", obj);
+}
+
+static void
+print_plan(Context *ctx, const Given *g, const RestorePlan *plan)
+{
+	const BackupInfo *b = &plan->backup;
+	char time[CLOCK_TEXT_LEN];
+	char from[LSN_TEXT_LEN];
+	char to[LSN_TEXT_LEN];
+	char plain[32];
+	char stored[32];
+
+	ctx_print(ctx, "restore of backup %s into %s\n", b->label, g->target_dir);
+	ctx_print(
+		ctx,
+		"  backup:   complete at %s, %s in %" PRIu64 " files (%s to read)\n",
+		clock_format(b->stop_time, time), size_text(plan->plain_bytes, plain),
+		plan->file_count, size_text(plan->stored_bytes, stored));
+	ctx_print(ctx, "  target:   %s%s%s%s, timeline %" PRIu32 "\n",
+			  restore_target_type_name(plan->target_type),
+			  plan->target ? " " : "", plan->target ? plan->target : "",
+			  g->job.target_inclusive ? "" : " (exclusive)", plan->timeline);
+	lsn_format(b->start_lsn, from);
+	lsn_format(plan->reach.end_lsn, to);
+	ctx_print(ctx,
+			  "  WAL:      from %s, complete up to %s; %" PRIu64
+			  " segments to replay at most\n",
+			  from, to, plan->wal_segments);
+	if (plan->reach_time != 0)
+		ctx_print(ctx, "  commits:  up to %s\n",
+				  clock_format(plan->reach_time, time));
+	ctx_print(ctx, "  verdict:  %s\n", plan->verdict);
+}
+
+/* ---- the result ---- */
+
+static void
+print_next(Context *ctx, const Given *g)
+{
+	const RestoreOptions *job = &g->job;
+
+	ctx_print(ctx, "Start the server with:\n  pg_ctl -D %s start\n",
+			  g->target_dir);
+	if (job->standby)
+		ctx_print(ctx, "It follows the archive until it is promoted.\n");
+	else if (job->target_type != TARGET_LATEST && job->target_action != NULL &&
+			 strcmp(job->target_action, "promote") != 0)
+		ctx_print(ctx, "It recovers to the target, and then %s.\n",
+				  strcmp(job->target_action, "pause") == 0
+					  ? "pauses, for you to look and to call "
+						"pg_wal_replay_resume()"
+					  : "shuts down");
+	else
+		ctx_print(ctx, "It recovers to the target, and begins a new "
+					   "timeline.\n");
+	ctx_print(ctx,
+			  "With archive_mode on, it archives its new timeline into "
+			  "the same repository;\nset archive_mode = off first if it is "
+			  "a copy only.\n");
+}
+
+/* What was done; nothing of it with --dry-run. */
+typedef struct Done
+{
+	uint64_t files;
+	uint64_t bytes;
+	int64_t usecs;
+} Done;
+
+static void
+print_done(Context *ctx, const Given *g, const Done *d)
+{
+	char size[32];
+	char rate[32];
+	double secs = (double) (d->usecs > 1000 ? d->usecs : 1000) / 1e6;
+
+	ctx_print(ctx, "restored %s in %" PRIu64 " files in %.1f s (%s/s)\n",
+			  size_text(d->bytes, size), d->files, secs,
+			  size_text((uint64_t) ((double) d->bytes / secs), rate));
+	print_next(ctx, g);
+}
+
+static void
+show_result(Context *ctx, const Given *g, const RestorePlan *plan,
+			const Done *d)
+{
+	Json *obj = json_new_object();
+	bool dry_run = ctx_flag(ctx, "dry-run");
+
+	json_put_str(obj, "command", "restore");
+	json_put_str(obj, "backup", plan->backup.label);
+	json_put_str(obj, "target_dir", g->target_dir);
+	json_put_int(obj, "timeline", plan->timeline);
+	json_put_bool(obj, "dry_run", dry_run);
+	if (!dry_run)
+	{
+		json_put_int(obj, "files", (int64_t) d->files);
+		json_put_int(obj, "plain_bytes", (int64_t) d->bytes);
+		print_done(ctx, g, d);
+	}
+	json_put_int(obj, "duration_ms", d->usecs / 1000);
+	ctx_emit(ctx, "result", obj);
+}
+
+/* ---- all ---- */
+
+static bool
+restore(Context *ctx, Repo *repo, Given *g, const RestorePlan *plan, Done *d,
+		Error *err)
+{
+	Progress *progress = ctx_progress_start(ctx);
+	bool done;
+
+	g->job.progress = progress;
+	done = restore_run(repo, &g->job, plan, err);
+	d->files = atomic_load(&progress->done_items);
+	d->bytes = atomic_load(&progress->done_bytes);
+	ctx_progress_stop(ctx);
+	return done;
+}
+
+static bool
+plan_and_restore(Context *ctx, Given *g, Error *err)
+{
+	int64_t begun = clock_monotonic();
+	Repo *repo = ctx_repo(ctx, err);
+	RestorePlan plan = {0};
+	Done d = {0};
+	bool done;
+
+	if (repo == NULL || !restore_plan(repo, &g->job, &plan, err))
+		return false;
+	emit_plan(ctx, g, &plan);
+	print_plan(ctx, g, &plan);
+	if (ctx_flag(ctx, "dry-run"))
+		done = restore_check_plan(&plan, false, err);
+	else
+		done = restore(ctx, repo, g, &plan, &d, err);
+	d.usecs = clock_monotonic() - begun;
+	if (done)
+		show_result(ctx, g, &plan, &d);
+	restore_plan_free(&plan);
+	return done;
+}
+
+static bool
+run_restore(Context *ctx, Error *err)
+{
+	Given g = {0};
+	bool done = read_options(ctx, &g, err) && plan_and_restore(ctx, &g, err);
+
+	given_free(&g);
+	return done;
+}
+
+const Command cmd_restore = {
+	.name = "restore",
+	.arguments = "",
+	.summary = "restore a backup, to recover to a target",
+	.options = options,
+	.run = run_restore};
