@@ -19,19 +19,19 @@
 
 typedef struct BackupManifestFile
 {
-	const char *path;			/* as in the data directory */
-	uint64_t	size;
-	int64_t		mtime;			/* microseconds since 1970 */
-	const char *algorithm;		/* "CRC32C", "SHA256", or NULL for none */
-	const char *checksum;		/* lower-case hex; CRC-32C in the byte order
+	const char *path; /* as in the data directory */
+	uint64_t size;
+	int64_t mtime;         /* microseconds since 1970 */
+	const char *algorithm; /* "CRC32C", "SHA256", or NULL for none */
+	const char *checksum;  /* lower-case hex; CRC-32C in the byte order
 								 * of backup_manifest (little-endian bytes) */
 } BackupManifestFile;
 
 typedef struct BackupManifestRange
 {
-	uint32_t	timeline;
-	uint64_t	start_lsn;
-	uint64_t	end_lsn;
+	uint32_t timeline;
+	uint64_t start_lsn;
+	uint64_t end_lsn;
 } BackupManifestRange;
 
 /* Each adds text to out.  version is 1 up to 16, 2 (with sysid) from 17 on. */

@@ -16,28 +16,28 @@
 
 typedef struct PgControl
 {
-	uint64_t	sysid;
-	uint32_t	control_version;	/* 1300, 1700, 1800 */
-	uint32_t	catalog_version;
-	int			major;			/* from PG_VERSION: 15 */
-	int			state;			/* DBState as stored */
-	uint64_t	checkpoint_lsn;
-	uint64_t	redo_lsn;		/* of the latest checkpoint */
-	uint32_t	timeline;		/* of the latest checkpoint */
-	uint64_t	min_recovery_point;
-	uint32_t	min_recovery_timeline;
-	uint32_t	segment_size;
-	uint32_t	block_size;
-	uint32_t	wal_block_size;
-	bool		checksums;		/* data_checksum_version > 0 */
-	int			max_connections;	/* what a recovery needs at least */
-	int			max_worker_processes;
-	int			max_wal_senders;
-	int			max_prepared_xacts;
-	int			max_locks_per_xact;
+	uint64_t sysid;
+	uint32_t control_version; /* 1300, 1700, 1800 */
+	uint32_t catalog_version;
+	int major; /* from PG_VERSION: 15 */
+	int state; /* DBState as stored */
+	uint64_t checkpoint_lsn;
+	uint64_t redo_lsn; /* of the latest checkpoint */
+	uint32_t timeline; /* of the latest checkpoint */
+	uint64_t min_recovery_point;
+	uint32_t min_recovery_timeline;
+	uint32_t segment_size;
+	uint32_t block_size;
+	uint32_t wal_block_size;
+	bool checksums;      /* data_checksum_version > 0 */
+	int max_connections; /* what a recovery needs at least */
+	int max_worker_processes;
+	int max_wal_senders;
+	int max_prepared_xacts;
+	int max_locks_per_xact;
 } PgControl;
 
-#define PG_CONTROL_SIZE 8192	/* bytes of the file */
+#define PG_CONTROL_SIZE 8192 /* bytes of the file */
 
 /*
  * Reads <pgdata>/global/pg_control and <pgdata>/PG_VERSION.  The file can be

@@ -30,8 +30,8 @@ typedef struct ServerInfo
 	char *config_file;
 	char *hba_file;
 	char *ident_file;
-	char *archive_mode; /* "on" */
-	char *archive_command;
+	char *archive_mode;    /* "on" */
+	char *archive_command; /* "(disabled)" while archive_mode is off */
 	char *archive_library; /* "" if none */
 	char *wal_level;
 	uint32_t segment_size;

@@ -17,15 +17,15 @@
 /* One line of a history file: this ancestor ended at that position. */
 typedef struct TimelineSwitch
 {
-	uint32_t	timeline;
-	uint64_t	lsn;			/* the first byte that is not on it any more */
+	uint32_t timeline;
+	uint64_t lsn; /* the first byte that is not on it any more */
 } TimelineSwitch;
 
 typedef struct TimelineHistory
 {
-	uint32_t	timeline;		/* whose history this is */
-	TimelineSwitch *items;		/* oldest ancestor first */
-	size_t		count;
+	uint32_t timeline;     /* whose history this is */
+	TimelineSwitch *items; /* oldest ancestor first */
+	size_t count;
 } TimelineHistory;
 
 /*

@@ -19,17 +19,17 @@
 
 typedef struct WalPageHeader
 {
-	int			major;			/* from the magic: 15 to 18 */
-	uint16_t	info;
-	uint32_t	timeline;
-	uint64_t	page_lsn;
-	uint64_t	sysid;
-	uint32_t	segment_size;
-	uint32_t	block_size;		/* of WAL */
+	int major; /* from the magic: 15 to 18 */
+	uint16_t info;
+	uint32_t timeline;
+	uint64_t page_lsn;
+	uint64_t sysid;
+	uint32_t segment_size;
+	uint32_t block_size; /* of WAL */
 } WalPageHeader;
 
 /* The major version whose WAL pages begin with this magic number, or 0. */
-extern int	wal_magic_major(uint16_t magic);
+extern int wal_magic_major(uint16_t magic);
 
 /* ERR_DAMAGED when this is not the first page of a segment of a known major. */
 extern bool wal_page_parse(const void *data, size_t len, WalPageHeader *out,
@@ -38,9 +38,9 @@ extern bool wal_page_parse(const void *data, size_t len, WalPageHeader *out,
 /* What the segment must belong to; 0 means not known, not checked. */
 typedef struct WalExpect
 {
-	uint64_t	sysid;
-	int			major;
-	uint32_t	segment_size;
+	uint64_t sysid;
+	int major;
+	uint32_t segment_size;
 } WalExpect;
 
 /*

@@ -15,17 +15,17 @@
 #include "pg/wal_scan.h"
 
 #define WAL_RECORD_HEADER_LEN 24
-#define WAL_RECORD_PREV_AT 8	/* position of the record before: 64 bits */
-#define WAL_RECORD_CRC_AT 20	/* also the length of header that it covers */
+#define WAL_RECORD_PREV_AT 8 /* position of the record before: 64 bits */
+#define WAL_RECORD_CRC_AT 20 /* also the length of header that it covers */
 
-#define WAL_POINT_NAME_MAX 65	/* of a restore point, with a NUL */
+#define WAL_POINT_NAME_MAX 65 /* of a restore point, with a NUL */
 
 typedef struct WalRecord
 {
 	const uint8_t *data;
-	size_t		len;			/* of data, which may be the beginning only */
-	uint32_t	total;			/* of the record */
-	int			major;
+	size_t len;     /* of data, which may be the beginning only */
+	uint32_t total; /* of the record */
+	int major;
 } WalRecord;
 
 /* These look at the header alone. */

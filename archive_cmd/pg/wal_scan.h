@@ -19,37 +19,37 @@ typedef struct WalScan WalScan;
 
 typedef enum WalEventKind
 {
-	WAL_EVENT_COMMIT,			/* also commit prepared */
-	WAL_EVENT_ABORT,			/* also abort prepared */
+	WAL_EVENT_COMMIT, /* also commit prepared */
+	WAL_EVENT_ABORT,  /* also abort prepared */
 	WAL_EVENT_RESTORE_POINT
 } WalEventKind;
 
 typedef struct WalEvent
 {
 	WalEventKind kind;
-	uint64_t	lsn;			/* start of the record */
-	uint64_t	end_lsn;		/* just after the record */
-	int64_t		time;			/* microseconds since 1970, UTC */
-	uint32_t	xid;			/* of the transaction; the prepared one's for
+	uint64_t lsn;     /* start of the record */
+	uint64_t end_lsn; /* just after the record */
+	int64_t time;     /* microseconds since 1970, UTC */
+	uint32_t xid;     /* of the transaction; the prepared one's for
 								 * commit/abort prepared; 0 for a point, or
 								 * where it lies beyond the first MiB of the
 								 * record (a quarter million subtransactions) */
-	const char *name;			/* of the restore point, or NULL */
+	const char *name; /* of the restore point, or NULL */
 } WalEvent;
 
 typedef void (*WalEventFn)(void *arg, const WalEvent *event);
 
 typedef struct WalScanResult
 {
-	uint64_t	records;		/* complete records with a right CRC that began
+	uint64_t records;     /* complete records with a right CRC that began
 								 * in what was read */
-	int64_t		first_commit;	/* microseconds since 1970; 0: none here.
+	int64_t first_commit; /* microseconds since 1970; 0: none here.
 								 * Lowest and highest, of commits and aborts,
 								 * as recovery targets */
-	int64_t		last_commit;	/* see first_commit */
-	bool		complete;		/* WAL to the end of the (last) segment, or to
+	int64_t last_commit;  /* see first_commit */
+	bool complete;        /* WAL to the end of the (last) segment, or to
 								 * a segment switch record in it */
-	uint64_t	stop_lsn;		/* where reading ended: the segment's end if
+	uint64_t stop_lsn;    /* where reading ended: the segment's end if
 								 * complete, else behind the last good record */
 } WalScanResult;
 

@@ -13,25 +13,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define WAL_NAME_LEN 24			/* TTTTTTTTLLLLLLLLSSSSSSSS */
-#define WAL_FILE_NAME_MAX 64	/* room for every kind, with the NUL */
-#define LSN_TEXT_LEN 18			/* "FFFFFFFF/FFFFFFFF" with the NUL */
+#define WAL_NAME_LEN 24      /* TTTTTTTTLLLLLLLLSSSSSSSS */
+#define WAL_FILE_NAME_MAX 64 /* room for every kind, with the NUL */
+#define LSN_TEXT_LEN 18      /* "FFFFFFFF/FFFFFFFF" with the NUL */
 
 typedef enum WalKind
 {
-	WAL_SEGMENT,				/* 000000010000000000000001 */
-	WAL_PARTIAL,				/* 000000010000000000000001.partial */
-	WAL_BACKUP_HISTORY,			/* 000000010000000000000001.00000028.backup */
-	WAL_TIMELINE_HISTORY		/* 00000002.history */
+	WAL_SEGMENT,         /* 000000010000000000000001 */
+	WAL_PARTIAL,         /* 000000010000000000000001.partial */
+	WAL_BACKUP_HISTORY,  /* 000000010000000000000001.00000028.backup */
+	WAL_TIMELINE_HISTORY /* 00000002.history */
 } WalKind;
 
 typedef struct WalName
 {
-	WalKind		kind;
-	uint32_t	timeline;
-	uint32_t	log;			/* 0 for a timeline history */
-	uint32_t	seg;			/* 0 for a timeline history */
-	uint32_t	offset;			/* of a backup history only */
+	WalKind kind;
+	uint32_t timeline;
+	uint32_t log;    /* 0 for a timeline history */
+	uint32_t seg;    /* 0 for a timeline history */
+	uint32_t offset; /* of a backup history only */
 } WalName;
 
 /* False if the text is not exactly the name of a file the archiver ships. */
@@ -48,8 +48,7 @@ extern bool wal_segment_size_ok(uint64_t size);
 extern bool wal_name_fits(const WalName *name, uint64_t segment_size);
 
 /* Number of the segment since position 0, and back. */
-extern uint64_t wal_segment_number(const WalName *name,
-								   uint64_t segment_size);
+extern uint64_t wal_segment_number(const WalName *name, uint64_t segment_size);
 extern void wal_segment_name(uint32_t timeline, uint64_t number,
 							 uint64_t segment_size, WalName *out);
 
