@@ -25,8 +25,7 @@
 
 static const OptionSpec options[] = {
 	{"type", OPTION_TEXT, "TYPE", "type of the backup: full (default)"},
-	{"annotate", OPTION_LIST, "KEY=VALUE",
-	 "note kept with the backup; may repeat"},
+	{"annotate", OPTION_LIST, "KEY=VALUE", "note kept with the backup"},
 	{"no-fast", OPTION_FLAG, NULL, "wait for the checkpoint to be spread out"},
 	{"archive-timeout", OPTION_TEXT, "DURATION",
 	 "how long to wait for the WAL at the end"},

@@ -124,7 +124,8 @@ explain(const WalWait *wait, Error *err)
 	Error ignored = ERROR_INIT;
 	char *failed = NULL;
 
-	if (server_value(wait->server,
+	if (wait->server != NULL &&
+		server_value(wait->server,
 					 "SELECT coalesce((SELECT last_failed_wal || ' at ' ||"
 					 " last_failed_time FROM pg_stat_archiver"
 					 " WHERE last_archived_time IS NULL OR"

@@ -36,7 +36,7 @@ typedef struct WalWait
 	const WalPart *parts;
 	int			count;
 	int64_t		timeout;		/* microseconds from now */
-	Server	   *server;			/* asked why, when the time is over */
+	Server	   *server;			/* asked why, when the time is over; or NULL */
 } WalWait;
 
 /*
