@@ -319,6 +319,43 @@ test_skippable(void)
 	strbuf_free(&got);
 }
 
+/* Appends a block that is one byte many times. */
+static void
+add_repeated(StrBuf *out, char byte, uint32_t times, bool last)
+{
+	uint32_t header = times << 3 | 1u << 1 | last;
+
+	for (int i = 0; i < 3; i++)
+		strbuf_putc(out, (char) (header >> 8 * i));
+	strbuf_putc(out, byte);
+}
+
+/*
+ * The input is used up while most of the second block still waits for room:
+ * a decompressor that stops when it has no input would lose it.
+ */
+static void
+test_output_behind_input(void)
+{
+	const size_t times = 100000;
+	uint8_t *data = mem_alloc(2 * times);
+	StrBuf stored = STRBUF_INIT;
+	StrBuf got = STRBUF_INIT;
+
+	memset(data, 'a', times);
+	memset(data + times, 'b', times);
+	/* magic, no checksum, a window of 128 KiB */
+	strbuf_add(&stored, "\x28\xb5\x2f\xfd\x00\x38", 6);
+	add_repeated(&stored, 'a', (uint32_t) times, false);
+	add_repeated(&stored, 'b', (uint32_t) times, true);
+	is_int(decompress(stored.data, stored.len, 0, &got), ERR_NONE,
+		   "fourteen bytes that stand for many");
+	ok(same_bytes(&got, data, 2 * times), "all of them come out");
+	strbuf_free(&stored);
+	strbuf_free(&got);
+	free(data);
+}
+
 static void
 test_program(void)
 {
@@ -393,6 +430,7 @@ main(void)
 	test_end_frame(0);
 	test_damage();
 	test_skippable();
+	test_output_behind_input();
 	test_program();
 	test_callback_fails();
 	scratch_remove();
