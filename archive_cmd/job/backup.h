@@ -16,14 +16,14 @@
 typedef struct BackupOptions
 {
 	const char *pgdata;
-	const char *connection;		/* libpq connection string */
-	int			workers;
-	bool		fast;			/* immediate checkpoint (default) */
-	const char *checksum_algorithm; /* of backup_manifest: "CRC32C" (default),
-									 * "SHA256", "NONE" */
-	int64_t		archive_timeout;	/* microseconds to wait for the WAL */
-	const Json *annotations;	/* object of strings, or NULL */
-	Progress   *progress;
+	const char *connection; /* libpq connection string */
+	int workers;
+	bool fast; /* immediate checkpoint (default) */
+	/* of backup_manifest: "CRC32C" (default), "SHA256", "NONE" */
+	const char *checksum_algorithm;
+	int64_t archive_timeout; /* microseconds to wait for the WAL */
+	const Json *annotations; /* object of strings, or NULL */
+	Progress *progress;
 } BackupOptions;
 
 /*

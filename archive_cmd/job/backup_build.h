@@ -14,13 +14,13 @@
 
 typedef struct BackupBuild
 {
-	pthread_mutex_t lock;		/* of all that follows */
-	Manifest	manifest;
-	size_t		pack_cap;
-	size_t		dir_cap;
-	size_t		file_cap;
-	size_t		damage_cap;
-	uint32_t	packs_begun;
+	pthread_mutex_t lock; /* of all that follows */
+	Manifest manifest;
+	size_t pack_cap;
+	size_t dir_cap;
+	size_t file_cap;
+	size_t damage_cap;
+	uint32_t packs_begun;
 } BackupBuild;
 
 extern void backup_build_init(BackupBuild *build);
@@ -32,8 +32,7 @@ extern uint32_t backup_build_next_pack(BackupBuild *build);
 /* Each takes over what its argument points to. */
 extern void backup_build_add_pack(BackupBuild *build, const ManifestPack *pack,
 								  uint64_t stored);
-extern void backup_build_add_file(BackupBuild *build,
-								  const ManifestFile *file);
+extern void backup_build_add_file(BackupBuild *build, const ManifestFile *file);
 extern void backup_build_add_damage(BackupBuild *build,
 									const ManifestDamage *damage);
 

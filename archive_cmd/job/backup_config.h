@@ -17,15 +17,15 @@
 
 typedef struct ConfigCopy
 {
-	DataFile	file;			/* as in the backup */
-	char	   *text;			/* file.size bytes */
+	DataFile file; /* as in the backup */
+	char *text;    /* file.size bytes */
 } ConfigCopy;
 
 typedef struct ConfigCopies
 {
 	ConfigCopy *items;
-	size_t		count;
-	size_t		cap;
+	size_t count;
+	size_t cap;
 } ConfigCopies;
 
 /*

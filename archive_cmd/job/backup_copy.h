@@ -14,12 +14,11 @@
 
 typedef struct BackupCopy
 {
-	const Repo *repo;			/* each worker opens its own connection */
+	const Repo *repo; /* each worker opens its own connection */
 	const char *label;
 	const FileCopySpec *spec;
-	const DataDir *dir;			/* its files; its directories are in the
-								 * build already */
-	int			workers;
+	const DataDir *dir; /* its files; the build has the directories */
+	int workers;
 } BackupCopy;
 
 /*

@@ -22,32 +22,31 @@
 typedef struct WalLimit
 {
 	/* fixed */
-	Server	   *server;
+	Server *server;
 
 	/* mutable */
-	pthread_mutex_t lock;		/* of the connection */
-	atomic_uint_fast64_t lsn;	/* may be behind the server, never ahead */
+	pthread_mutex_t lock;     /* of the connection */
+	atomic_uint_fast64_t lsn; /* may be behind the server, never ahead */
 } WalLimit;
 
 typedef struct FileCopySpec
 {
 	const char *pgdata;
-	const char *algorithm;		/* of backup_manifest: "CRC32C", "SHA256",
-								 * "NONE" */
+	const char *algorithm; /* "CRC32C", "SHA256", "NONE" */
 	const ContentKey *content;
-	TarOwner	owner;
-	bool		check_pages;
-	uint64_t	start_lsn;		/* of the backup; with check_pages */
-	WalLimit   *limit;			/* likewise */
-	BackupBuild *build;			/* gets the file and the damage found in it */
-	Progress   *progress;
+	TarOwner owner;
+	bool check_pages;
+	uint64_t start_lsn; /* of the backup; with check_pages */
+	WalLimit *limit;    /* likewise */
+	BackupBuild *build; /* gets the file and the damage found in it */
+	Progress *progress;
 } FileCopySpec;
 
 /* Reused from file to file, by one thread. */
 typedef struct FileCopier FileCopier;
 
-extern FileCopier *file_copier_new(const FileCopySpec *spec);	/* keeps spec */
-extern void file_copier_free(FileCopier *c);	/* NULL is fine */
+extern FileCopier *file_copier_new(const FileCopySpec *spec); /* keeps spec */
+extern void file_copier_free(FileCopier *c);                  /* NULL is fine */
 
 /*
  * Opens a file of the data directory.  *vanished: it is not there any more,
@@ -68,8 +67,7 @@ extern bool file_copier_run(FileCopier *c, PackWriter *pack, Error *err);
  * begin, write, end: exactly file->size bytes.
  */
 extern bool file_copier_put(FileCopier *c, PackWriter *pack,
-							const DataFile *file, const void *data,
-							Error *err);
+							const DataFile *file, const void *data, Error *err);
 extern bool file_copier_begin(FileCopier *c, PackWriter *pack,
 							  const DataFile *file, Error *err);
 extern bool file_copier_write(FileCopier *c, const void *data, size_t len,

@@ -17,14 +17,14 @@
 typedef struct LeaseKeeper
 {
 	/* fixed */
-	Repo	   *repo;			/* a connection of its own */
+	Repo *repo; /* a connection of its own */
 	const char *label;
 
 	/* mutable */
-	pthread_mutex_t lock;		/* of all below, and of repo */
+	pthread_mutex_t lock; /* of all below, and of repo */
 	pthread_cond_t wake;
-	int64_t		renewed;		/* wall clock, as in the lease's name */
-	bool		ended;
+	int64_t renewed; /* wall clock, as in the lease's name */
+	bool ended;
 } LeaseKeeper;
 
 /* The lease of this label was taken just now. */

@@ -20,7 +20,7 @@ typedef struct BackupTail
 {
 	/* fixed */
 	const FileCopySpec *spec;
-	mode_t		mode;			/* of files that are made here */
+	mode_t mode; /* of files that are made here */
 
 	/* mutable */
 	PackWriter *pack;
@@ -44,6 +44,6 @@ extern bool backup_tail_label(BackupTail *tail, const char *text, Error *err);
 extern bool backup_tail_manifest(BackupTail *tail, const WalPart *parts,
 								 int count, Error *err);
 extern bool backup_tail_end(BackupTail *tail, Error *err);
-extern void backup_tail_abort(BackupTail *tail);	/* also after the end */
+extern void backup_tail_abort(BackupTail *tail); /* also after the end */
 
 #endif

@@ -15,9 +15,9 @@
 
 typedef struct WalPart
 {
-	uint32_t	timeline;
-	uint64_t	start_lsn;
-	uint64_t	end_lsn;		/* the byte after */
+	uint32_t timeline;
+	uint64_t start_lsn;
+	uint64_t end_lsn; /* the byte after */
 } WalPart;
 
 /*
@@ -31,12 +31,12 @@ extern bool backup_wal_parts(const char *pgdata, const ServerBackupStart *start,
 
 typedef struct WalWait
 {
-	WalHome		home;
-	uint32_t	segment_size;
+	WalHome home;
+	uint32_t segment_size;
 	const WalPart *parts;
-	int			count;
-	int64_t		timeout;		/* microseconds from now */
-	Server	   *server;			/* asked why, when the time is over; or NULL */
+	int count;
+	int64_t timeout; /* microseconds from now */
+	Server *server;  /* asked why, when the time is over; or NULL */
 } WalWait;
 
 /*

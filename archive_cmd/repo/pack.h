@@ -33,8 +33,7 @@ extern bool pack_add_dir(PackWriter *w, const TarEntry *entry, Error *err);
  */
 extern bool pack_begin_file(PackWriter *w, const TarEntry *entry,
 							uint64_t *offset, Error *err);
-extern bool pack_write(PackWriter *w, const void *data, size_t len,
-					   Error *err);
+extern bool pack_write(PackWriter *w, const void *data, size_t len, Error *err);
 extern bool pack_end_file(PackWriter *w, Error *err);
 
 extern uint32_t pack_number(const PackWriter *w);
@@ -47,6 +46,6 @@ extern bool pack_is_full(const PackWriter *w);
  */
 extern bool pack_commit(PackWriter *w, ManifestPack *out, uint64_t *stored,
 						Error *err);
-extern void pack_abort(PackWriter *w);	/* NULL is fine */
+extern void pack_abort(PackWriter *w); /* NULL is fine */
 
 #endif

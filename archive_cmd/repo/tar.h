@@ -23,21 +23,21 @@
 
 typedef struct TarOwner
 {
-	uint32_t	uid;
-	uint32_t	gid;
-	const char *user;			/* NULL: numbers only */
+	uint32_t uid;
+	uint32_t gid;
+	const char *user; /* NULL: numbers only */
 	const char *group;
 } TarOwner;
 
 typedef struct TarEntry
 {
-	const char *path;			/* relative; any bytes, any length */
-	bool		is_dir;
-	uint32_t	mode;			/* permission bits */
-	uint64_t	size;			/* of the contents; 0 for a directory */
-	int64_t		mtime;			/* microseconds since 1970; the header holds
-								 * whole seconds */
-	const TarOwner *owner;		/* NULL: root by number */
+	const char *path; /* relative; any bytes, any length */
+	bool is_dir;
+	uint32_t mode; /* permission bits */
+	uint64_t size; /* of the contents; 0 for a directory */
+	int64_t
+		mtime; /* microseconds since 1970, of which whole seconds are kept */
+	const TarOwner *owner; /* NULL: root by number */
 } TarEntry;
 
 /*
