@@ -33,10 +33,9 @@ typedef struct TarEntry
 {
 	const char *path; /* relative; any bytes, any length */
 	bool is_dir;
-	uint32_t mode; /* permission bits */
-	uint64_t size; /* of the contents; 0 for a directory */
-	int64_t
-		mtime; /* microseconds since 1970, of which whole seconds are kept */
+	uint32_t mode;         /* permission bits */
+	uint64_t size;         /* of the contents; 0 for a directory */
+	int64_t mtime;         /* microseconds since 1970; kept in whole seconds */
 	const TarOwner *owner; /* NULL: root by number */
 } TarEntry;
 
