@@ -1,0 +1,457 @@
+/*-------------------------------------------------------------------------
+ *
+ * manifest_test.c
+ *	  Manifests: what is written comes back, and nothing that is wrong is
+ *	  taken.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "repo/manifest.h"
+#include "repo/object.h"
+#include "restore_fixture.h"
+#include "tap.h"
+
+#define LABEL "20261121T000100Z"
+#define ODD_PATH "base/\xff\xfe odd\n\"name\""
+
+static void
+check(bool done, Error *err, const char *what)
+{
+	ok(done, "%s%s%s", what, err->message ? ": " : "",
+	   err->message ? err->message : "");
+	error_clear(err);
+}
+
+static ManifestFile
+make_file(const char *path, uint64_t size, uint64_t offset)
+{
+	ManifestFile f = {.path = mem_strdup(path),
+					  .size = size,
+					  .mtime = FIX_TIME(3) + 7,
+					  .mode = 0600,
+					  .extent = {0, size, 1, offset}};
+
+	memset(f.content, (int) size, sizeof(f.content));
+	memcpy(f.checksum, "0a1b2c3d", 9);
+	return f;
+}
+
+static void
+make_info(BackupInfo *info)
+{
+	info->label = mem_strdup(LABEL);
+	info->target = mem_strdup("cluster");
+	info->sysid = UINT64_C(18000000000000000001); /* above what int64 holds */
+	info->major = 15;
+	info->version_num = 150020;
+	info->timeline = 2;
+	info->start_timeline = 1;
+	info->start_lsn = FIX_LSN(3, 40);
+	info->stop_lsn = FIX_LSN(4, 312);
+	info->start_time = FIX_TIME(60);
+	info->stop_time = FIX_TIME(70) + 1;
+	info->segment_size = FIX_SEGMENT;
+	info->catalog_version = 202209061;
+	info->page_checksums = true;
+	info->plain_bytes = 1000;
+	info->stored_bytes = 500;
+	info->damaged_pages = 1;
+	info->annotations = json_new_object();
+	json_put_str(info->annotations, "ticket", "42");
+}
+
+/* Files and directories out of order, as a caller may have them. */
+static void
+make_manifest(Manifest *m)
+{
+	memset(m, 0, sizeof(*m));
+	make_info(&m->info);
+	m->checksum_algorithm = mem_strdup("CRC32C");
+	m->tablespace_count = 2;
+	m->tablespaces = mem_zalloc(2 * sizeof(ManifestTablespace));
+	m->tablespaces[0].oid = 16400;
+	m->tablespaces[0].location = mem_strdup("/srv/t\xff");
+	m->tablespaces[1].oid = 16401;
+	m->pack_count = 1;
+	m->packs = mem_zalloc(sizeof(ManifestPack));
+	m->packs[0] = (ManifestPack){
+		.number = 1,
+		.plain_size = 8192,
+		.zstd_size = 4000,
+		.payload_size = 4048,
+		.frames = mem_zalloc(2 * sizeof(ManifestFrame)),
+		.frame_count = 2};
+	m->packs[0].frames[1] = (ManifestFrame){4096, 2000};
+	memset(m->packs[0].sha256, 9, SHA256_LEN);
+	m->dir_count = 2;
+	m->dirs = mem_zalloc(2 * sizeof(ManifestDir));
+	m->dirs[0] = (ManifestDir){mem_strdup("base/5"), 0750};
+	m->dirs[1] = (ManifestDir){mem_strdup("base"), 0700};
+	m->file_count = 3;
+	m->files = mem_zalloc(3 * sizeof(ManifestFile));
+	m->files[0] = make_file("global/pg_control", 100, 512);
+	m->files[1] = make_file(ODD_PATH, 0, 0);
+	m->files[2] = make_file("PG_VERSION", 3, 8189);
+	m->damage_count = 1;
+	m->damage = mem_zalloc(sizeof(ManifestDamage));
+	m->damage[0] = (ManifestDamage){mem_strdup("base/5/1259"), 77};
+}
+
+static void
+compare(const Manifest *m)
+{
+	const ManifestFile *f = &m->files[2];
+
+	is_int((int64_t) m->file_count, 3, "files are read");
+	is_str(m->files[0].path, "PG_VERSION", "files are sorted");
+	is_str(m->files[1].path, ODD_PATH, "a path that is not UTF-8 survives");
+	is_int((int64_t) m->files[1].size, 0, "an empty file has no extent");
+	is_str(f->path, "global/pg_control", "path of the last file");
+	ok(f->size == 100 && f->mode == 0600 && f->mtime == FIX_TIME(3) + 7 &&
+		   f->content[15] == 100 && strcmp(f->checksum, "0a1b2c3d") == 0,
+	   "size, mode, time, hash and checksum of a file");
+	ok(f->extent.pack == 1 && f->extent.pack_offset == 512 &&
+		   f->extent.length == 100,
+	   "extent of a file");
+	is_str(m->dirs[0].path, "base", "parents come first");
+	is_int(m->dirs[1].mode, 0750, "mode of a directory");
+	is_str(m->tablespaces[0].location, "/srv/t\xff",
+		   "location that is not UTF-8");
+	ok(m->tablespaces[1].oid == 16401 && m->tablespaces[1].location == NULL,
+	   "in-place tablespace");
+	ok(m->packs[0].frame_count == 2 && m->packs[0].frames[1].stored == 2000 &&
+		   m->packs[0].frames[1].plain == 4096 && m->packs[0].sha256[31] == 9,
+	   "pack with its frames");
+	ok(m->damage_count == 1 && m->damage[0].block == 77, "damaged page");
+	is_str(m->checksum_algorithm, "CRC32C", "checksum algorithm");
+	ok(m->info.sysid == UINT64_C(18000000000000000001), "system identifier");
+	is_str(json_get_str(m->info.annotations, "ticket", ""), "42", "annotation");
+}
+
+static void
+test_round_trip(bool encrypted)
+{
+	Fixture f;
+	Manifest m;
+	Manifest again;
+	BackupInfo info;
+	Error err = ERROR_INIT;
+	RepoKeys writer = {0};
+	Repo *other = NULL;
+
+	fixture_begin(&f, encrypted);
+	make_manifest(&m);
+	check(manifest_write(f.repo, &m, &err), &err, "manifest is written");
+	check(manifest_read(f.repo, LABEL, &again, &err), &err, "and read");
+	compare(&again);
+	manifest_free(&again);
+	ok(!manifest_write(f.repo, &m, &err) && err.code == ERR_EXISTS,
+	   "a manifest is written once");
+	error_clear(&err);
+
+	/* a host without the identity */
+	writer = f.keys;
+	writer.identities = NULL;
+	f.repo->options.keys = &writer;
+	check(repo_open_again(f.repo, &other, &err), &err, "no identity");
+	check(manifest_stat(other, LABEL, &info, &err), &err,
+		  "public part is read without the key");
+	ok(info.start_lsn == FIX_LSN(3, 40) && info.stop_lsn == FIX_LSN(4, 312) &&
+		   info.start_timeline == 1 && info.timeline == 2 &&
+		   info.stop_time == FIX_TIME(70) + 1 && info.file_count == 3 &&
+		   info.pack_count == 1 && info.damaged_pages == 1,
+	   "and is right");
+	backup_info_free(&info);
+	if (encrypted)
+	{
+		ok(!manifest_read(other, LABEL, &again, &err) && err.code == ERR_KEY,
+		   "the manifest itself needs the key");
+		error_clear(&err);
+	}
+	repo_close(other);
+	manifest_free(&m);
+	fixture_end(&f);
+}
+
+/* ---- what must not be written ---- */
+
+static void
+bad_path(Manifest *m)
+{
+	free(m->files[2].path);
+	m->files[2].path = mem_strdup("base/../../etc/passwd");
+}
+
+static void
+absolute_path(Manifest *m)
+{
+	free(m->dirs[0].path);
+	m->dirs[0].path = mem_strdup("/etc");
+}
+
+static void
+empty_component(Manifest *m)
+{
+	free(m->dirs[0].path);
+	m->dirs[0].path = mem_strdup("base//5");
+}
+
+static void
+twice(Manifest *m)
+{
+	free(m->files[2].path);
+	m->files[2].path = mem_strdup("global/pg_control");
+}
+
+static void
+file_and_dir(Manifest *m)
+{
+	free(m->files[2].path);
+	m->files[2].path = mem_strdup("base/5");
+}
+
+static void
+beyond_pack(Manifest *m)
+{
+	m->files[2].extent.pack_offset = 8190;
+}
+
+static void
+wrapping_extent(Manifest *m)
+{
+	m->files[2].extent.pack_offset = UINT64_MAX - 1;
+}
+
+static void
+no_such_pack(Manifest *m)
+{
+	m->files[2].extent.pack = 2;
+}
+
+static void
+bad_checksum(Manifest *m)
+{
+	m->files[2].checksum[7] = '\0';
+}
+
+static void
+bad_frames(Manifest *m)
+{
+	m->packs[0].frames[1].stored = 4000;
+}
+
+static void
+bad_algorithm(Manifest *m)
+{
+	free(m->checksum_algorithm);
+	m->checksum_algorithm = mem_strdup("MD5");
+}
+
+static void
+relative_tablespace(Manifest *m)
+{
+	free(m->tablespaces[0].location);
+	m->tablespaces[0].location = mem_strdup("srv/t");
+}
+
+static void
+backwards(Manifest *m)
+{
+	m->info.stop_lsn = m->info.start_lsn;
+}
+
+static const struct
+{
+	const char *name;
+	void (*spoil)(Manifest *m);
+} spoiled[] = {
+	{"a path that leads out", bad_path},
+	{"an absolute path", absolute_path},
+	{"an empty component", empty_component},
+	{"a file twice", twice},
+	{"a file that is a directory too", file_and_dir},
+	{"an extent beyond its pack", beyond_pack},
+	{"an extent whose end wraps around", wrapping_extent},
+	{"an extent in no pack", no_such_pack},
+	{"a short checksum", bad_checksum},
+	{"a frame beyond the pack", bad_frames},
+	{"an unknown checksum algorithm", bad_algorithm},
+	{"a relative tablespace", relative_tablespace},
+	{"a backup that ends where it began", backwards},
+};
+
+static void
+test_not_written(void)
+{
+	Fixture f;
+
+	fixture_begin(&f, false);
+	for (size_t i = 0; i < sizeof(spoiled) / sizeof(spoiled[0]); i++)
+	{
+		Manifest m;
+		Error err = ERROR_INIT;
+
+		make_manifest(&m);
+		spoiled[i].spoil(&m);
+		ok(!manifest_write(f.repo, &m, &err) && err.code == ERR_DAMAGED,
+		   "%s is not written: %s", spoiled[i].name,
+		   err.message ? err.message : "it was");
+		error_clear(&err);
+		manifest_free(&m);
+	}
+	fixture_end(&f);
+}
+
+/* ---- what must not be read ---- */
+
+/* The text of a manifest with the first `from` replaced by `to`. */
+static char *
+replace(const char *text, const char *from, const char *to)
+{
+	const char *at = strstr(text, from);
+
+	if (at == NULL)
+		return NULL;
+	return mem_printf("%.*s%s%s", (int) (at - text), text, to,
+					  at + strlen(from));
+}
+
+static const struct
+{
+	const char *name;
+	const char *from;
+	const char *to;
+	ErrCode code;
+} mutations[] = {
+	{"nothing", "\"n\":1", "\"n\":1", ERR_NONE},
+	{"newer version", "{\"manifest\":1", "{\"manifest\":2", ERR_UNSUPPORTED},
+	{"no header", "{\"manifest\":1", "{\"manifesto\":1", ERR_DAMAGED},
+	{"other label", "\"label\":\"20261121T000100Z\"",
+	 "\"label\":\"20261121T000101Z\"", ERR_DAMAGED},
+	{"not JSON", "{\"dir\":\"base\"", "{\"dir\":\"base\"\"", ERR_DAMAGED},
+	{"an array", "{\"dir\":\"base\",\"mode\":448}", "[1]", ERR_DAMAGED},
+	{"an empty line", "{\"dir\":\"base\",\"mode\":448}", "", ERR_DAMAGED},
+	{"unknown line", "{\"dir\":\"base\",", "{\"link\":\"base\",", ERR_DAMAGED},
+	{"line of two kinds", "{\"dir\":\"base\",", "{\"dir\":\"base\",\"end\":{},",
+	 ERR_DAMAGED},
+	{"missing line", "{\"dir\":\"base\",\"mode\":448}\n", "", ERR_DAMAGED},
+	{"sections out of order", "{\"dir\":\"base\",\"mode\":448}\n",
+	 "{\"file\":\"a\",\"size\":0,\"mode\":384,\"mtime\":1,\"hash\":"
+	 "\"00000000000000000000000000000000\",\"checksum\":\"00000000\"}\n"
+	 "{\"dir\":\"base\",\"mode\":448}\n",
+	 ERR_DAMAGED},
+	{"path with ..", "\"file\":\"PG_VERSION\"", "\"file\":\"../PG\"",
+	 ERR_DAMAGED},
+	{"path with ..in hex", "\"path_hex\":\"", "\"path_hex\":\"2e2e2f",
+	 ERR_DAMAGED},
+	{"zero byte in hex", "\"path_hex\":\"62", "\"path_hex\":\"6200",
+	 ERR_DAMAGED},
+	{"negative size", "\"size\":3,", "\"size\":-3,", ERR_DAMAGED},
+	{"size as text", "\"size\":3,", "\"size\":\"3\",", ERR_DAMAGED},
+	{"size that is not the extent's", "\"size\":3,", "\"size\":2,",
+	 ERR_DAMAGED},
+	{"mode too large", "\"mode\":384", "\"mode\":4294967296", ERR_DAMAGED},
+	{"file in pieces", "\"at\":[[0,3,1,8189]]",
+	 "\"at\":[[0,2,1,8189],[2,1,1,0]]", ERR_UNSUPPORTED},
+	{"extent of three numbers", "[[0,3,1,8189]]", "[[0,3,1]]", ERR_DAMAGED},
+	{"no extent", ",\"at\":[[0,3,1,8189]]", "", ERR_DAMAGED},
+	{"short hash", "\"hash\":\"00", "\"hash\":\"0", ERR_DAMAGED},
+	{"upper-case hash", "\"hash\":\"00", "\"hash\":\"0A", ERR_DAMAGED},
+	{"pack of another name", "data/000001\"", "data/000002\"", ERR_DAMAGED},
+	{"pack of another checksum", "\"payload_sha256\":\"09",
+	 "\"payload_sha256\":\"08", ERR_DAMAGED},
+	{"frame twice", "[4096,2000]", "[0,0]", ERR_DAMAGED},
+	{"no frames", "[[0,0],[4096,2000]]", "[]", ERR_DAMAGED},
+	{"wrong count", "\"files\":3,\"damage\"", "\"files\":4,\"damage\"",
+	 ERR_DAMAGED},
+	{"no end", "{\"end\":", "{\"dne\":", ERR_DAMAGED},
+	{"something behind the end", "\"damage\":1}}\n",
+	 "\"damage\":1}}\n{\"dir\":\"x\",\"mode\":1}\n", ERR_DAMAGED},
+	{"two ends", "\"damage\":1}}\n",
+	 "\"damage\":1}}\n{\"end\":{\"tablespaces\":2,\"dirs\":2,\"packs\":1,"
+	 "\"files\":3,\"damage\":1}}\n",
+	 ERR_DAMAGED},
+	{"last line cut off", "\"damage\":1}}\n", "\"damage\":1}}", ERR_DAMAGED},
+	{"header that differs from the public part", "\"major\":15", "\"major\":16",
+	 ERR_DAMAGED},
+	{"label as path", "\"label\":\"20261121T000100Z\"",
+	 "\"label\":\"../../20261121\"", ERR_DAMAGED},
+	{"segment size of no server", "\"segment_size\":1048576",
+	 "\"segment_size\":1048577", ERR_DAMAGED},
+	{"tablespace twice", "{\"oid\":16401}", "{\"oid\":16400}", ERR_DAMAGED},
+};
+
+static bool
+put_text(Repo *repo, const char *text, const Json *extra, Error *err)
+{
+	char *name = repo_manifest_name(LABEL);
+	ObjectSpec spec = {
+		.name = name, .kind = OBJECT_MANIFEST, .extra_room = 4096};
+	bool done = object_put(repo, &spec, text, strlen(text), extra, err);
+
+	free(name);
+	return done;
+}
+
+static void
+test_mutation(size_t i, const char *good, const Json *extra)
+{
+	char *text = replace(good, mutations[i].from, mutations[i].to);
+	Fixture f;
+	Manifest m;
+	Error err = ERROR_INIT;
+	bool done;
+
+	if (!ok(text != NULL, "\"%s\" is in the manifest", mutations[i].from))
+		return;
+	fixture_begin(&f, false);
+	if (!put_text(f.repo, text, extra, &err))
+		ok(false, "%s", err.message);
+	done = manifest_read(f.repo, LABEL, &m, &err);
+	ok(done == (mutations[i].code == ERR_NONE) && err.code == mutations[i].code,
+	   "manifest with %s: %s", mutations[i].name,
+	   err.message ? err.message : "read");
+	if (done)
+		manifest_free(&m);
+	error_clear(&err);
+	fixture_end(&f);
+	free(text);
+}
+
+static void
+test_not_read(void)
+{
+	Fixture f;
+	Manifest m;
+	StrBuf text = STRBUF_INIT;
+	ObjectMeta meta;
+	Error err = ERROR_INIT;
+	char *name = repo_manifest_name(LABEL);
+
+	fixture_begin(&f, false);
+	make_manifest(&m);
+	check(manifest_write(f.repo, &m, &err) &&
+			  object_get(f.repo, name, OBJECT_MANIFEST, 1 << 20, &text, &err) &&
+			  object_stat(f.repo, name, &meta, &err),
+		  &err, "text of a good manifest");
+	for (size_t i = 0; i < sizeof(mutations) / sizeof(mutations[0]); i++)
+		test_mutation(i, text.data, meta.extra);
+	object_meta_free(&meta);
+	strbuf_free(&text);
+	manifest_free(&m);
+	fixture_end(&f);
+	free(name);
+}
+
+int
+main(void)
+{
+	test_round_trip(false);
+	test_round_trip(true);
+	test_not_written();
+	test_not_read();
+	return done_testing();
+}
