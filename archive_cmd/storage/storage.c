@@ -131,17 +131,27 @@ storage_check_name(const char *name, Error *err)
 	return false;
 }
 
+const StorageDriver *
+storage_driver(const char *type)
+{
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+	{
+		if (strcmp(drivers[i]->type, type) == 0)
+			return drivers[i];
+	}
+	return NULL;
+}
+
 bool
 storage_open(const StorageOptions *options, Storage **out, Error *err)
 {
 	const char *type = options->type ? options->type : "";
+	const StorageDriver *driver = storage_driver(type);
 	Error cause = ERROR_INIT;
 
-	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+	if (driver != NULL)
 	{
-		if (strcmp(drivers[i]->type, type) != 0)
-			continue;
-		if (drivers[i]->open(options, out, &cause))
+		if (driver->open(options, out, &cause))
 			return true;
 		if (cause.code == ERR_NOT_FOUND)
 			cause.code = ERR_IO;
