@@ -67,7 +67,8 @@ OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/common/*.c))
 
 WERROR ?= -Werror
 # clang does not know all the options that the server was configured with.
-FOR_CLANG = -Wno-unknown-warning-option -Wno-ignored-optimization-argument
+FOR_CLANG = -Wno-unknown-warning-option -Wno-ignored-optimization-argument \
+	-Wno-ignored-attributes
 # The server's headers leave parameters unused and compare signs.
 PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-declaration-after-statement \
