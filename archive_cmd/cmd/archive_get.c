@@ -122,7 +122,7 @@ try_get(Context *ctx, Error *err)
 
 	if (!prepare(ctx, &repo, &options.home, err))
 		return false;
-	return get_file(repo, &options, err);
+	return get_wal_file(repo, &options, err);
 }
 
 /* Could a little patience help? */
@@ -154,10 +154,23 @@ get_with_patience(Context *ctx, Error *err)
 	return false;
 }
 
+static void
+name_what_failed(Context *ctx, Error *err)
+{
+	Error why = ERROR_INIT;
+	const RepoSettings *repo = ctx_repo_settings(ctx, &why);
+
+	if (repo != NULL)
+		error_prefix(err, "could not get \"%s\" from repository \"%s\"",
+					 ctx_argument(ctx, 0), repo->name);
+	else
+		error_prefix(err, "could not get \"%s\"", ctx_argument(ctx, 0));
+	error_clear(&why);
+}
+
 static bool
 run_archive_get(Context *ctx, Error *err)
 {
-	const RepoSettings *repo;
 	Json *obj;
 
 	if (get_with_patience(ctx, err))
@@ -168,10 +181,7 @@ run_archive_get(Context *ctx, Error *err)
 		ctx_emit(ctx, "result", obj);
 		return true;
 	}
-	repo = ctx_repo_settings(ctx, err);
-	if (repo != NULL)
-		error_prefix(err, "could not get \"%s\" from repository \"%s\"",
-					 ctx_argument(ctx, 0), repo->name);
+	name_what_failed(ctx, err);
 	return false;
 }
 

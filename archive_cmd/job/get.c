@@ -157,7 +157,7 @@ get_from(Repo *repo, const GetOptions *options, const WalHome *home,
 }
 
 bool
-get_file(Repo *repo, const GetOptions *options, Error *err)
+get_wal_file(Repo *repo, const GetOptions *options, Error *err)
 {
 	WalName name;
 	WalHome home;

@@ -27,6 +27,6 @@ typedef struct GetOptions
  * there, but later WAL of its timeline is: a hole.  (Likewise for a history
  * file when the repository holds later timelines.)
  */
-extern bool get_file(Repo *repo, const GetOptions *options, Error *err);
+extern bool get_wal_file(Repo *repo, const GetOptions *options, Error *err);
 
 #endif
