@@ -76,21 +76,23 @@ get_exit_status(const Error *err)
  * recovered, where the server runs this.  Elsewhere (by hand) the configured
  * one; unknown leaves sysid 0.
  */
-static WalHome
-find_home(const Settings *settings)
+static void
+find_home(const Settings *settings, GetOptions *options)
 {
 	Error why = ERROR_INIT;
 	PgControl control = {0};
-	WalHome home = {0};
 
 	if (!pg_control_read(access("PG_VERSION", F_OK) == 0 ? "."
 														 : settings->pgdata,
 						 &control, &why))
 		log_debug("which cluster this is could not be read: %s", why.message);
 	else
-		home = (WalHome){.sysid = control.sysid, .major = control.major};
+	{
+		options->home = (WalHome){.sysid = control.sysid,
+								  .major = control.major};
+		options->segment_size = control.segment_size;
+	}
 	error_clear(&why);
-	return home;
 }
 
 /*
@@ -98,7 +100,7 @@ find_home(const Settings *settings)
  * to ask it is not there (a key, a directory) is a matter of configuration.
  */
 static bool
-prepare(Context *ctx, Repo **repo, WalHome *home, Error *err)
+prepare(Context *ctx, Repo **repo, GetOptions *options, Error *err)
 {
 	const Settings *settings = ctx_settings(ctx, err);
 
@@ -109,7 +111,7 @@ prepare(Context *ctx, Repo **repo, WalHome *home, Error *err)
 			err->code = ERR_CONFIG;
 		return false;
 	}
-	*home = find_home(settings);
+	find_home(settings, options);
 	return true;
 }
 
@@ -120,7 +122,7 @@ try_get(Context *ctx, Error *err)
 						  .destination = ctx_argument(ctx, 1)};
 	Repo *repo;
 
-	if (!prepare(ctx, &repo, &options.home, err))
+	if (!prepare(ctx, &repo, &options, err))
 		return false;
 	return get_wal_file(repo, &options, err);
 }

@@ -51,6 +51,9 @@ typedef struct Settings
 extern bool settings_load(const char *file, Settings *out, Error *err);
 extern void settings_free(Settings *settings);
 
+/* May this be the name of a cluster or repository? */
+extern bool settings_name_ok(const char *text);
+
 /*
  * Loads recipients, identities and content key from their files.  The
  * passphrase of an encrypted identity file comes from passphrase-file, else

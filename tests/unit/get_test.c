@@ -58,8 +58,10 @@ put_text(const char *name, const char *text)
 static ErrCode
 get_to(WalHome from, const char *name, const char *destination)
 {
-	const GetOptions options = {
-		.home = from, .name = name, .destination = destination};
+	const GetOptions options = {.home = from,
+								.segment_size = JOB_SEGMENT,
+								.name = name,
+								.destination = destination};
 
 	error_clear(&err);
 	return get_wal_file(f.repo, &options, &err) ? ERR_NONE : err.code;
@@ -156,6 +158,19 @@ test_absent(void)
 }
 
 /* Segments of 1 MB: 4096 to a directory. */
+/* What branched off behind a segment proves that there was one. */
+static void
+test_branch(void)
+{
+	begin(true);
+	free(put(1, 1));
+	put_text("00000002.history", "1\t0/480000\tno reason\n");
+	fails(SEG2, ERR_INCOMPLETE, "a hole before a branch");
+	fails(SEG3, ERR_INCOMPLETE, "a hole right before it");
+	fails(SEG4, ERR_NOT_FOUND, "the segment with the branch in it");
+	end();
+}
+
 static void
 test_distant_hole(void)
 {
@@ -265,6 +280,7 @@ main(void)
 	test_get(false);
 	test_absent();
 	test_distant_hole();
+	test_branch();
 	test_history();
 	test_damage();
 	test_destination();

@@ -264,6 +264,7 @@ test_keys(void)
 	   "a content key that others can read is refused");
 	free(content);
 	content = write_secret("content", HEX16 "\n", 0600);
+	from.content_key_file = content;
 	ok(!load_keys(&from, &keys) && err.code == ERR_KEY, "half a content key");
 	ok(err.message != NULL && strstr(err.message, HEX16) == NULL,
 	   "the message does not tell it");
