@@ -79,7 +79,7 @@ add_window(Repo *repo, const WalCatalog *wal, uint32_t timeline,
 						   &reach, err))
 		return false;
 	if (reach.end_lsn < info->stop_lsn)
-		return true; /* that timeline left before the backup's end */
+		return true; /* a segment of that timeline is missing on the way */
 	if (last != NULL && last->timeline == timeline &&
 		last->to_lsn == reach.end_lsn)
 	{
