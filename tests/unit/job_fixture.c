@@ -97,7 +97,7 @@ void
 job_flip(const char *path)
 {
 	struct stat st;
-	uint8_t byte;
+	uint8_t byte = 0;
 	int fd;
 
 	need(chmod(path, 0600) == 0, "change a mode");

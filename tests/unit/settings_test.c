@@ -218,7 +218,7 @@ test_keys(void)
 {
 	char *identity;
 	char *content = write_secret("content", HEX16 HEX16 "\n", 0600);
-	char *secret;
+	char *secret = NULL;
 	AgeRecipient recipient;
 	char text[AGE_RECIPIENT_TEXT];
 	char *recipients[1] = {text};
