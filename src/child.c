@@ -459,8 +459,8 @@ attend_child(Child *child)
 
 	for (;;)
 	{
-		bool open = child->ours[OUT] >= 0 || child->ours[ERR] >= 0;
 		bool exited = has_exited(child);
+		bool open;
 
 		write_input(child);
 		read_output(child, buf);
@@ -469,6 +469,7 @@ attend_child(Child *child)
 			break;
 		check_interrupts(child);
 		InvalidateCatalogSnapshotConditionally();
+		open = child->ours[OUT] >= 0 || child->ours[ERR] >= 0;
 		/* without pipes nothing wakes us when it exits */
 		wait_for_event(child, open ? CLIENT_CHECK_MS : pause);
 		if (!open)

@@ -43,7 +43,7 @@ typedef struct CommitScan
  * is, so begin a page earlier, if that segment is still here.
  */
 static XLogRecPtr
-scan_start(XLogRecPtr from)
+page_before(XLogRecPtr from)
 {
 	char path[MAXPGPATH];
 	TimeLineID timeline;
@@ -56,6 +56,17 @@ scan_start(XLogRecPtr from)
 	XLByteToSeg(from - XLOG_BLCKSZ, segment, wal_segment_size);
 	XLogFilePath(path, timeline, segment, wal_segment_size);
 	return stat(path, &st) == 0 ? from - XLOG_BLCKSZ : from;
+}
+
+/* That page is empty if the segment was switched before its end. */
+static bool
+find_first_record(CommitScan *scan, XLogReaderState *reader)
+{
+	XLogRecPtr start = page_before(scan->from);
+
+	return !XLogRecPtrIsInvalid(XLogFindNextRecord(reader, start)) ||
+		   (start < scan->from &&
+			!XLogRecPtrIsInvalid(XLogFindNextRecord(reader, scan->from)));
 }
 
 static bool
@@ -129,21 +140,19 @@ scan_wal(CommitScan *scan)
 {
 	ReadLocalXLogPageNoWaitPrivate private = {.end_of_wal = false};
 	XLogReaderState *reader;
-	XLogRecPtr start;
 
 	scan->reached = scan->from;
 	if (scan->from >= scan->to)
 		return;
 	reader = make_reader(&private);
-	start = scan_start(scan->from);
-	if (!XLogRecPtrIsInvalid(XLogFindNextRecord(reader, start)))
+	if (find_first_record(scan, reader))
 		scan_records(scan, reader);
 	else if (wal_is_at_end(reader))
 		scan->reached = scan->to;
 	else
 		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
 						errmsg("could not find a WAL record after %X/%X",
-							   LSN_FORMAT_ARGS(start))));
+							   LSN_FORMAT_ARGS(scan->from))));
 	XLogReaderFree(reader);
 }
 
