@@ -91,6 +91,7 @@ find_home(const Settings *settings, GetOptions *options)
 		options->home = (WalHome){.sysid = control.sysid,
 								  .major = control.major};
 		options->segment_size = control.segment_size;
+		options->timeline = control.timeline;
 	}
 	error_clear(&why);
 }

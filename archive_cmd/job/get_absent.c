@@ -161,7 +161,7 @@ hole(const Repo *repo, const char *text, const WalName *later, Error *err)
 	return error_hint(err, "%s", hole_hint);
 }
 
-/* ---- branches ---- */
+/* ---- timelines ---- */
 
 typedef struct Branches
 {
@@ -170,6 +170,48 @@ typedef struct Branches
 	size_t count;
 	size_t cap;
 } Branches;
+
+static bool
+collect_timeline(void *arg, const StorageEntry *entry, Error *err)
+{
+	Branches *b = arg;
+	uint32_t timeline;
+
+	(void) err;
+	if (!entry->is_dir || !log_of_dir(entry->name, &timeline) ||
+		timeline < b->from)
+		return true;
+	b->timelines = mem_grow(b->timelines, b->count, &b->cap, sizeof(uint32_t));
+	b->timelines[b->count++] = timeline;
+	return true;
+}
+
+/*
+ * A server takes the first timeline without a history for one that was never
+ * used, and would begin it a second time.  Segments of it, or of a later one,
+ * prove that the history is lost.
+ */
+static bool
+search_used_timelines(Repo *repo, const WalHome *home, const WalName *name,
+					  Search *s, Error *err)
+{
+	char *dir = repo_wal_dir(home);
+	Branches b = {.from = name->timeline};
+	bool done = storage_list(repo->storage, dir, false, collect_timeline, &b,
+							 err);
+
+	for (size_t i = 0; done && !s->found && i < b.count; i++)
+	{
+		const WalName first = {.kind = WAL_SEGMENT, .timeline = b.timelines[i]};
+
+		s->wanted = &first;
+		done = search_segments(repo, home, s, err);
+	}
+	s->wanted = name;
+	free(b.timelines);
+	free(dir);
+	return done;
+}
 
 static bool
 collect_branch(void *arg, const StorageEntry *entry, Error *err)
@@ -284,6 +326,10 @@ get_explain_absence(Repo *repo, const GetOptions *options, const WalName *name,
 	/* the first timeline has no history */
 	if (done && name->kind == WAL_TIMELINE_HISTORY && name->timeline > 1)
 		done = search_histories(repo, home, &s, err);
+	/* its own timeline a server recovers along without the history as well */
+	if (done && !s.found && name->kind == WAL_TIMELINE_HISTORY &&
+		name->timeline > 1 && name->timeline != options->timeline)
+		done = search_used_timelines(repo, home, name, &s, err);
 	if (!done)
 		return false;
 	if (s.found)

@@ -55,11 +55,14 @@ put_text(const char *name, const char *text)
 	free(path);
 }
 
+static uint32_t own_timeline;
+
 static ErrCode
 get_to(WalHome from, const char *name, const char *destination)
 {
 	const GetOptions options = {.home = from,
 								.segment_size = JOB_SEGMENT,
+								.timeline = own_timeline,
 								.name = name,
 								.destination = destination};
 
@@ -207,6 +210,31 @@ test_history(void)
 	end();
 }
 
+/* A server would begin the timeline a second time. */
+static void
+test_lost_history(void)
+{
+	char *object;
+
+	begin(true);
+	free(put(1, 1));
+	put_text("00000003.history", "1\t0/180000\tx\n");
+	free(put(3, 1));
+	object = job_object(&f, "00000003.history");
+	unlink(object);
+	free(object);
+	fails("00000003.history", ERR_INCOMPLETE, "one whose segments are there");
+	ok(err.detail && strstr(err.detail, "000000030000000000000001"),
+	   "one of them is named");
+	fails("00000002.history", ERR_INCOMPLETE, "one before them");
+	fails("00000004.history", ERR_NOT_FOUND, "one behind them");
+	own_timeline = 3;
+	fails("00000003.history", ERR_NOT_FOUND, "that of the own timeline");
+	fails("00000002.history", ERR_INCOMPLETE, "one before it");
+	own_timeline = 0;
+	end();
+}
+
 static void
 test_damage(void)
 {
@@ -282,6 +310,7 @@ main(void)
 	test_distant_hole();
 	test_branch();
 	test_history();
+	test_lost_history();
 	test_damage();
 	test_destination();
 	test_leftovers();
