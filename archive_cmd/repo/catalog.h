@@ -126,7 +126,8 @@ typedef struct RecoveryWindow
 	uint64_t	from_lsn;		/* stop of that backup */
 	int64_t		from_time;
 	uint64_t	to_lsn;
-	int64_t		to_time;		/* last commit that can be had; 0: unknown */
+	int64_t		to_time;		/* last commit that can be had, or from_time if
+								 * none is known behind that */
 	bool		hole;			/* later WAL exists behind a hole */
 	WalName		missing;
 } RecoveryWindow;

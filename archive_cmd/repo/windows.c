@@ -97,6 +97,9 @@ add_window(Repo *repo, const WalCatalog *wal, uint32_t timeline,
 	window.missing = reach.missing;
 	if (!reach_time(repo, wal, &reach, &window.to_time, err))
 		return false;
+	/* nothing committed since: the backup's own end can be had */
+	if (window.to_time < window.from_time)
+		window.to_time = window.from_time;
 	w->items = mem_grow(w->items, w->count, &w->cap, sizeof(window));
 	w->items[w->count++] = window;
 	return true;

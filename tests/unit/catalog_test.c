@@ -342,7 +342,8 @@ test_windows(Fixture *f, const Catalog *c)
 		   strcmp(w[1].label, OLD) == 0,
 	   "window of timeline 2 begins on timeline 1");
 	ok(n == 3 && w[2].timeline == 2 && w[2].to_lsn == FIX_LSN(10, 0) &&
-		   !w[2].hole && strcmp(w[2].label, NEW) == 0,
+		   !w[2].hole && strcmp(w[2].label, NEW) == 0 &&
+		   w[2].to_time == FIX_TIME(600),
 	   "a hole begins a new window");
 	free(w);
 }
