@@ -141,6 +141,23 @@ choose_good(Planner *p)
 }
 
 static bool
+all_passed_over(const Planner *p, Error *err)
+{
+	ErrCode code = ERR_NOT_FOUND;
+
+	for (size_t i = 0; i < p->catalog.backup_count; i++)
+	{
+		if (p->catalog.backups[i].state == BACKUP_UNREADABLE)
+			code = ERR_DAMAGED;
+	}
+	error_set(err, code, "there is no backup that can be restored");
+	if (p->catalog.backup_count > 0)
+		error_hint(err, "A backup that was passed over can be named with "
+						"--backup.");
+	return false;
+}
+
+static bool
 no_candidate(const Planner *p, Error *err)
 {
 	char buf[CLOCK_TEXT_LEN];
@@ -159,11 +176,7 @@ no_candidate(const Planner *p, Error *err)
 							b->info.label, clock_format(b->info.stop_time, buf),
 							lsn);
 	}
-	error_set(err, ERR_NOT_FOUND, "there is no backup that can be restored");
-	if (p->catalog.backup_count > 0)
-		error_hint(err, "A backup that was passed over can be named with "
-						"--backup.");
-	return false;
+	return all_passed_over(p, err);
 }
 
 /* Positions of different clusters cannot be compared: keep the newest's. */
