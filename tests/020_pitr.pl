@@ -198,6 +198,41 @@ my ($state, $log) = $shut->try_recovery;
 is($state, 'down', 'action shutdown: the server stops');
 like($log, qr/shutdown at recovery target/, 'at the target');
 
+# ---- without pgdr, as the format's description says ----
+
+# The commands in doc/repository-format.md, up to the start of the server.
+sub commands_by_hand
+{
+	my ($restored) = @_;
+	my ($section) =
+	  slurp_bytes('doc/repository-format.md') =~
+	  /^## \d+\. Recovery without pgdr\n+```\n(.*?)^```/ms;
+	my $repo = $pg->repo;
+	my ($identity, $home) = ($pg->identity, $pg->wal_home);
+
+	die 'the description has no commands' unless $section;
+	$section =~ s/^pg_ctl .*\n//m;
+	$section =~ s/\bREPO\/wal\/SYSID-MAJOR\b/$home/g;
+	$section =~ s/\bREPO\b/$repo/g;
+	$section =~ s/\bLABEL\b/$label/g;
+	$section =~ s/\S*\bidentity\.txt\b/$identity/g;
+	$section =~ s/\brestored\b/$restored/g;
+	return $section;
+}
+
+my $by_hand = $pg->sibling('by_hand');
+my ($done, undef, $why) = run_plain(
+	[ 'bash', '-e', '-o', 'pipefail', '-c',
+		commands_by_hand($by_hand->data_dir) ]);
+is($done, 0, 'restored by hand with age, zstd and tar') or diag($why);
+$by_hand->verifybackup_ok('by hand');
+$by_hand->adopt;
+$by_hand->start_recovered;
+is($by_hand->safe_psql('postgres', 'SELECT string_agg(n::text, $$ $$) FROM step'),
+	'1 2 3 4', 'and recovered without pgdr');
+$by_hand->balanced_ok('by hand');
+$by_hand->stop;
+
 # ---- back in place, at the target ----
 
 $begun = time();

@@ -523,6 +523,7 @@ sub adopt
 port = @{[ $node->port ]}
 unix_socket_directories = '@{[ $node->host ]}'
 archive_mode = off
+fsync = off
 });
 	return;
 }
