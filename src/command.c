@@ -189,12 +189,10 @@ conclude(Run *run, int status, StringInfo messages)
 static char *
 program_path(void)
 {
-	char *path = palloc(MAXPGPATH);
+	char *dir = pstrdup(my_exec_path);
 
-	strlcpy(path, my_exec_path, MAXPGPATH);
-	get_parent_directory(path);
-	join_path_components(path, path, "pgdr");
-	return path;
+	get_parent_directory(dir);
+	return psprintf("%s/pgdr", dir);
 }
 
 /*
