@@ -239,7 +239,7 @@ finish(const Context *ctx)
 		error_clear(&err);
 		return EXIT_STORE;
 	}
-	return ctx->found_problems ? EXIT_PROBLEMS : EXIT_DONE;
+	return ctx->status;
 }
 
 /* The server must see that it was its own signal, not an answer. */

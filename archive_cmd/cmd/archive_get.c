@@ -185,7 +185,13 @@ run_archive_get(Context *ctx, Error *err)
 		return true;
 	}
 	name_what_failed(ctx, err);
-	return false;
+	if (err->code != ERR_NOT_FOUND || !is_standby() || ctx_json(ctx))
+		return false;
+	/* a standby asks every few seconds: that is no news for its log */
+	log_error_object(LOG_INFO, err);
+	error_clear(err);
+	ctx_exit_with(ctx, EXIT_ABSENT);
+	return true;
 }
 
 const Command cmd_archive_get = {

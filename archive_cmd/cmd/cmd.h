@@ -113,6 +113,8 @@ extern void ctx_emit(Context *ctx, const char *type, Json *obj);
 extern void ctx_problem(void *ctx, const Problem *problem);
 /* Ask for EXIT_PROBLEMS although the command did its work. */
 extern void ctx_found_problems(Context *ctx);
+/* Ask for another status than 0 although there is no error to report. */
+extern void ctx_exit_with(Context *ctx, int status);
 
 /* Shows the counters until stopped: a line on a terminal, JSON lines. */
 extern Progress *ctx_progress_start(Context *ctx);
