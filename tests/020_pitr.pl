@@ -135,6 +135,16 @@ refused('a hole, in a dry run',
 	8, qr/\Q$hole\E/, '--target-type=time', "--target=$target", '--dry-run');
 rename "$tmp/hole", $object or die "rename: $!";
 
+# A hole in the backup's own WAL leaves no backup at all.
+my ($own) = map { /([0-9A-F]{24})\.[0-9A-F]+\.backup$/ ? $1 : () }
+  repository_files($pg->wal_home);
+$object = $pg->object_path($own);
+rename $object, "$tmp/hole" or die "rename: $!";
+refused('a hole in the WAL of the backup', 8, qr/\Q$label\E.*HINT/s);
+refused('the same of a backup by its name', 8, qr/\Q$own\E/,
+	"--backup=$label");
+rename "$tmp/hole", $object or die "rename: $!";
+
 my ($rc, @lines) = $nowhere->pgdr_json('restore', '--target-dir', $dir,
 	'--dry-run', '--target-type=time', "--target=$target");
 is($rc, 0, 'a dry run of what can be done');

@@ -140,19 +140,32 @@ choose_good(Planner *p)
 	}
 }
 
-static bool
-all_passed_over(const Planner *p, Error *err)
+/* Of what kind is it that every backup was passed over? */
+static ErrCode
+why_none(const Planner *p)
 {
 	ErrCode code = ERR_NOT_FOUND;
 
 	for (size_t i = 0; i < p->catalog.backup_count; i++)
 	{
-		if (p->catalog.backups[i].state == BACKUP_UNREADABLE)
-			code = ERR_DAMAGED;
+		const CatalogBackup *b = &p->catalog.backups[i];
+
+		if (b->state == BACKUP_UNREADABLE ||
+			(b->state == BACKUP_COMPLETE && b->wal_ok))
+			return ERR_DAMAGED;
+		if (b->state == BACKUP_COMPLETE)
+			code = ERR_INCOMPLETE;
 	}
-	error_set(err, code, "there is no backup that can be restored");
+	return code;
+}
+
+static bool
+all_passed_over(const Planner *p, Error *err)
+{
+	error_set(err, why_none(p), "there is no backup that can be restored");
 	if (p->catalog.backup_count > 0)
-		error_hint(err, "A backup that was passed over can be named with "
+		error_hint(err, "\"pgdr verify\" names what is missing or damaged.  A "
+						"backup that was passed over can be named with "
 						"--backup.");
 	return false;
 }
