@@ -40,13 +40,13 @@ on_stop(int signo)
 
 /*
  * Whoever started us under nohup wants no SIGHUP; a second SIGINT is for
- * those who cannot wait for the first.
+ * those who cannot wait for the first.  Not before the options are read:
+ * nothing would look at the flag while standard input is silent.
  */
 static void
 catch_signals(void)
 {
 	struct sigaction stop = {.sa_handler = on_stop};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct sigaction old;
 
 	sigaction(SIGTERM, &stop, NULL);
@@ -54,7 +54,6 @@ catch_signals(void)
 		sigaction(SIGHUP, &stop, NULL);
 	stop.sa_flags = (int) SA_RESETHAND;
 	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGPIPE, &ignore, NULL);
 }
 
 /* Else an object that is written could get a closed stream's descriptor. */
@@ -240,7 +239,7 @@ finish(const Context *ctx)
 		error_clear(&err);
 		return EXIT_STORE;
 	}
-	return ctx->found_problems ? EXIT_PROBLEMS : EXIT_DONE;
+	return ctx->status;
 }
 
 /* The server must see that it was its own signal, not an answer. */
@@ -277,6 +276,8 @@ run(Context *ctx, int argc, char **argv)
 			mem_set_exit_status(EXIT_GET_BASE + 9);
 		else
 			mem_set_exit_status(EXIT_INTERNAL);
+		if (!done)
+			catch_signals();
 		if (done || ctx->command->run(ctx, &err))
 			return finish(ctx);
 	}
@@ -300,7 +301,7 @@ main(int argc, char **argv)
 
 	if (!open_standard_streams())
 		return EXIT_INTERNAL;
-	catch_signals();
+	signal(SIGPIPE, SIG_IGN);
 	context_init(&ctx);
 	status = run(&ctx, argc, argv);
 	context_free(&ctx);

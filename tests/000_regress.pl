@@ -13,7 +13,8 @@ mkdir $dir or die "could not create directory \"$dir\": $!";
 
 my @command = (
 	$ENV{PG_REGRESS}, '--inputdir=.', "--outputdir=$dir",
-	"--temp-instance=$dir/instance", '--bindir=', '--dbname=contrib_regression',
+	"--temp-instance=$dir/instance", '--temp-config=tests/regress.conf',
+	'--bindir=', '--dbname=contrib_regression',
 	@regress);
 
 # Fails if a test failed, and also if the server did not start.

@@ -76,21 +76,24 @@ get_exit_status(const Error *err)
  * recovered, where the server runs this.  Elsewhere (by hand) the configured
  * one; unknown leaves sysid 0.
  */
-static WalHome
-find_home(const Settings *settings)
+static void
+find_home(const Settings *settings, GetOptions *options)
 {
 	Error why = ERROR_INIT;
 	PgControl control = {0};
-	WalHome home = {0};
 
 	if (!pg_control_read(access("PG_VERSION", F_OK) == 0 ? "."
 														 : settings->pgdata,
 						 &control, &why))
 		log_debug("which cluster this is could not be read: %s", why.message);
 	else
-		home = (WalHome){.sysid = control.sysid, .major = control.major};
+	{
+		options->home = (WalHome){.sysid = control.sysid,
+								  .major = control.major};
+		options->segment_size = control.segment_size;
+		options->timeline = control.timeline;
+	}
 	error_clear(&why);
-	return home;
 }
 
 /*
@@ -98,7 +101,7 @@ find_home(const Settings *settings)
  * to ask it is not there (a key, a directory) is a matter of configuration.
  */
 static bool
-prepare(Context *ctx, Repo **repo, WalHome *home, Error *err)
+prepare(Context *ctx, Repo **repo, GetOptions *options, Error *err)
 {
 	const Settings *settings = ctx_settings(ctx, err);
 
@@ -109,7 +112,7 @@ prepare(Context *ctx, Repo **repo, WalHome *home, Error *err)
 			err->code = ERR_CONFIG;
 		return false;
 	}
-	*home = find_home(settings);
+	find_home(settings, options);
 	return true;
 }
 
@@ -120,9 +123,9 @@ try_get(Context *ctx, Error *err)
 						  .destination = ctx_argument(ctx, 1)};
 	Repo *repo;
 
-	if (!prepare(ctx, &repo, &options.home, err))
+	if (!prepare(ctx, &repo, &options, err))
 		return false;
-	return get_file(repo, &options, err);
+	return get_wal_file(repo, &options, err);
 }
 
 /* Could a little patience help? */
@@ -154,10 +157,23 @@ get_with_patience(Context *ctx, Error *err)
 	return false;
 }
 
+static void
+name_what_failed(Context *ctx, Error *err)
+{
+	Error why = ERROR_INIT;
+	const RepoSettings *repo = ctx_repo_settings(ctx, &why);
+
+	if (repo != NULL)
+		error_prefix(err, "could not get \"%s\" from repository \"%s\"",
+					 ctx_argument(ctx, 0), repo->name);
+	else
+		error_prefix(err, "could not get \"%s\"", ctx_argument(ctx, 0));
+	error_clear(&why);
+}
+
 static bool
 run_archive_get(Context *ctx, Error *err)
 {
-	const RepoSettings *repo;
 	Json *obj;
 
 	if (get_with_patience(ctx, err))
@@ -168,11 +184,14 @@ run_archive_get(Context *ctx, Error *err)
 		ctx_emit(ctx, "result", obj);
 		return true;
 	}
-	repo = ctx_repo_settings(ctx, err);
-	if (repo != NULL)
-		error_prefix(err, "could not get \"%s\" from repository \"%s\"",
-					 ctx_argument(ctx, 0), repo->name);
-	return false;
+	name_what_failed(ctx, err);
+	if (err->code != ERR_NOT_FOUND || !is_standby() || ctx_json(ctx))
+		return false;
+	/* a standby asks every few seconds: that is no news for its log */
+	log_error_object(LOG_INFO, err);
+	error_clear(err);
+	ctx_exit_with(ctx, EXIT_ABSENT);
+	return true;
 }
 
 const Command cmd_archive_get = {

@@ -55,13 +55,10 @@ say_result(Context *ctx, const CheckResult *result)
 		ctx_print(ctx, "segment %s reached the repository in %.1f seconds\n",
 				  result->segment,
 				  (double) result->archive_usecs / USECS_PER_SEC);
-	if (result->errors == 0)
-		ctx_print(ctx, "check passed (%" PRIu64 " warnings)\n",
-				  result->warnings);
-	else
-		ctx_print(ctx,
-				  "check failed: %" PRIu64 " problems, %" PRIu64 " warnings\n",
-				  result->errors, result->warnings);
+	ctx_print(ctx, "check %s: %" PRIu64 " problem%s, %" PRIu64 " warning%s\n",
+			  result->errors == 0 ? "passed" : "failed", result->errors,
+			  result->errors == 1 ? "" : "s", result->warnings,
+			  result->warnings == 1 ? "" : "s");
 	json_put_str(obj, "command", "check");
 	json_put_int(obj, "errors", (int64_t) result->errors);
 	json_put_int(obj, "warnings", (int64_t) result->warnings);

@@ -33,34 +33,34 @@
 
 /* Exit statuses (doc/pgdr.md). */
 #define EXIT_DONE 0
-#define EXIT_ABSENT 1			/* archive-get only: not in the archive */
+#define EXIT_ABSENT 1 /* archive-get only: not in the archive */
 #define EXIT_USAGE 2
 #define EXIT_CONFIGURATION 3
 #define EXIT_NOT_FOUND 4
-#define EXIT_CONFLICT 5			/* exists already, other cluster, busy */
+#define EXIT_CONFLICT 5 /* exists already, other cluster, busy */
 #define EXIT_DAMAGED 6
 #define EXIT_KEY 7
-#define EXIT_INCOMPLETE 8		/* hole in the WAL, target not reachable */
-#define EXIT_STORE 9			/* store or disk: I/O, full, denied, time-out */
-#define EXIT_PROBLEMS 10		/* done, but problems were found */
+#define EXIT_INCOMPLETE 8 /* hole in the WAL, target not reachable */
+#define EXIT_STORE 9      /* store or disk: I/O, full, denied, time-out */
+#define EXIT_PROBLEMS 10  /* done, but problems were found */
 #define EXIT_CANCELED 11
-#define EXIT_SERVER 12			/* PostgreSQL said no */
+#define EXIT_SERVER 12 /* PostgreSQL said no */
 #define EXIT_INTERNAL 13
-#define EXIT_GET_BASE 200		/* archive-get: 200..209, aborts recovery */
+#define EXIT_GET_BASE 200 /* archive-get: 200..209, aborts recovery */
 
 typedef enum OptionKind
 {
-	OPTION_FLAG,				/* --dry-run */
-	OPTION_TEXT,				/* --label TEXT or --label=TEXT */
+	OPTION_FLAG, /* --dry-run */
+	OPTION_TEXT, /* --label TEXT or --label=TEXT */
 	OPTION_INT,
-	OPTION_LIST					/* may repeat */
+	OPTION_LIST /* may repeat */
 } OptionKind;
 
 typedef struct OptionSpec
 {
-	const char *name;			/* without "--"; NULL ends a table */
-	OptionKind	kind;
-	const char *metavar;		/* "DIR" */
+	const char *name; /* without "--"; NULL ends a table */
+	OptionKind kind;
+	const char *metavar; /* "DIR" */
 	const char *help;
 } OptionSpec;
 
@@ -68,21 +68,22 @@ typedef struct Context Context;
 
 typedef struct Command
 {
-	const char *name;			/* "archive-push" */
-	const char *arguments;		/* "PATH" for the usage line, or "" */
-	const char *summary;		/* lower case, no period */
-	int			min_args;
-	int			max_args;
-	const OptionSpec *options;	/* of this command alone, or NULL */
-	bool		(*run)(Context *ctx, Error *err);
+	const char *name;      /* "archive-push" */
+	const char *arguments; /* "PATH" for the usage line, or "" */
+	const char *summary;   /* lower case, no period */
+	int min_args;
+	int max_args;
+	const OptionSpec *options; /* of this command alone, or NULL */
+	bool (*run)(Context *ctx, Error *err);
 	/* Exit status of an error; NULL for the common mapping. */
-	int			(*exit_status)(const Error *err);
+	int (*exit_status)(const Error *err);
 	/* What it prints is all that it does: not to be heard is to fail. */
-	bool		is_query;
+	bool is_query;
 } Command;
 
 /* ---- what a command reads ---- */
-extern const char *ctx_option(const Context *ctx, const char *name); /* or NULL */
+extern const char *ctx_option(const Context *ctx,
+							  const char *name); /* or NULL */
 extern bool ctx_flag(const Context *ctx, const char *name);
 /* *value stays as it is when the option is not given. */
 extern bool ctx_option_int(const Context *ctx, const char *name, int64_t min,
@@ -112,6 +113,8 @@ extern void ctx_emit(Context *ctx, const char *type, Json *obj);
 extern void ctx_problem(void *ctx, const Problem *problem);
 /* Ask for EXIT_PROBLEMS although the command did its work. */
 extern void ctx_found_problems(Context *ctx);
+/* Ask for another status than 0 although there is no error to report. */
+extern void ctx_exit_with(Context *ctx, int status);
 
 /* Shows the counters until stopped: a line on a terminal, JSON lines. */
 extern Progress *ctx_progress_start(Context *ctx);

@@ -238,14 +238,20 @@ ctx_problem(void *arg, const Problem *problem)
 	Context *ctx = arg;
 
 	if (!problem->warning)
-		ctx->found_problems = true;
+		ctx->status = EXIT_PROBLEMS;
 	output_problem(problem);
 }
 
 void
 ctx_found_problems(Context *ctx)
 {
-	ctx->found_problems = true;
+	ctx->status = EXIT_PROBLEMS;
+}
+
+void
+ctx_exit_with(Context *ctx, int status)
+{
+	ctx->status = status;
 }
 
 Progress *

@@ -20,7 +20,7 @@ struct Context
 	OptionSet options;
 
 	/* mutable */
-	bool found_problems;
+	int status; /* of a command that succeeds */
 	bool write_only;
 	bool settings_loaded;
 	bool keys_loaded;

@@ -20,8 +20,9 @@
  * timeline: sysid, major, timeline, has_history, ancestors (array of timeline,
  * end_lsn; oldest first).
  * recovery_window: sysid, major, timeline (recovered along), label (of the
- * first backup), from_lsn, from_time, to_lsn, to_time (of the last commit),
- * hole (is there WAL that cannot be reached?), missing_segment.
+ * first backup), from_lsn, from_time (its end), to_lsn, to_time (of the last
+ * commit, at least from_time), hole (is there WAL that cannot be reached?),
+ * missing_segment.
  * result: command, backups, wal_ranges, recovery_windows.
  *
  * With LABEL only the lines of that backup and the result.
@@ -145,9 +146,9 @@ print_range(Context *ctx, const WalRange *r)
 		time_text(r->last_commit, last);
 	ctx_print(ctx,
 			  "  timeline %" PRIu32 ": %s to %s, %" PRIu64
-			  " segments, %s, last commit %s\n",
+			  " segment%s, %s, last commit %s\n",
 			  r->timeline, from, to, r->last - r->first + 1,
-			  size_text(r->bytes, size), last);
+			  r->first == r->last ? "" : "s", size_text(r->bytes, size), last);
 }
 
 static void
@@ -173,14 +174,13 @@ static void
 print_window(Context *ctx, const RecoveryWindow *w)
 {
 	char from[CLOCK_TEXT_LEN];
-	char to[CLOCK_TEXT_LEN] = "unknown";
+	char to[CLOCK_TEXT_LEN];
 	char lsn[LSN_TEXT_LEN];
 
 	lsn_format(w->to_lsn, lsn);
-	if (w->to_time != 0)
-		time_text(w->to_time, to);
 	ctx_print(ctx, "  timeline %" PRIu32 ": from %s (backup %s) to %s (%s)\n",
-			  w->timeline, time_text(w->from_time, from), w->label, to, lsn);
+			  w->timeline, time_text(w->from_time, from), w->label,
+			  time_text(w->to_time, to), lsn);
 	if (w->hole)
 	{
 		char missing[WAL_FILE_NAME_MAX];

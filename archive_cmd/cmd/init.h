@@ -33,6 +33,7 @@ typedef struct Init
 	char recipient[AGE_RECIPIENT_TEXT];
 	bool key_was_there;    /* an identity of an earlier run is used */
 	bool repo_was_there;   /* made by an earlier run, with this key */
+	bool repo_made;        /* by this run or that one */
 	bool config_was_there; /* and says what this run would write */
 } Init;
 
@@ -43,7 +44,8 @@ extern bool init_check_places(const Init *init, Error *err);
  * Key, repository, configuration, in this order: the configuration is what
  * makes the rest used.  Nothing that exists is changed.  What a run that was
  * killed left behind is taken up where it fits, so that the same command
- * again completes it.
+ * again completes it; a run that fails before there is a repository takes its
+ * keys back.
  */
 extern bool init_make(Init *init, Error *err);
 

@@ -110,15 +110,24 @@ check_nesting(const Init *init, Error *err)
 	return true;
 }
 
+static bool
+check_name(const char *what, const char *name, Error *err)
+{
+	if (settings_name_ok(name))
+		return true;
+	error_set(err, ERR_USAGE, "invalid name \"%s\" of the %s", name, what);
+	return error_detail(err, "A name has letters, digits, \"_\" and \"-\".");
+}
+
 bool
 init_check_places(const Init *init, Error *err)
 {
-	return check_text("the data directory's name", init->pgdata, err) &&
+	return check_name("cluster", init->cluster, err) &&
+		   check_name("repository", init->repo_name, err) &&
+		   check_text("the data directory's name", init->pgdata, err) &&
 		   check_text("the repository's path", init->repo_path, err) &&
 		   check_text("the configuration's path", init->config_file, err) &&
 		   check_text("the connection", init->connection, err) &&
-		   check_text("the cluster's name", init->cluster, err) &&
-		   check_text("the repository's name", init->repo_name, err) &&
 		   check_text("the spool's path", init->spool_path, err) &&
 		   check_text("the passphrase file's path", init->passphrase_file,
 					  err) &&
@@ -243,24 +252,23 @@ ensure_content_key(const Init *init, RepoKeys *keys, bool on_disk, Error *err)
 }
 
 static bool
-make_repo(Init *init, Error *err)
+make_repo(Init *init, bool content_key_on_disk, Error *err)
 {
 	RepoKeys keys = {0};
 	RepoOptions options;
-	bool on_disk = false;
 	bool done = true;
 
 	if (init->encrypt)
-		done = file_exists(init->content_key_file, &on_disk, err) &&
-			   load_keys(init, on_disk, &keys, err) &&
+		done = load_keys(init, content_key_on_disk, &keys, err) &&
 			   add_own_recipient(init, &keys, err);
 	done = done && find_repo(init, &keys, err) &&
-		   ensure_content_key(init, &keys, on_disk, err);
+		   ensure_content_key(init, &keys, content_key_on_disk, err);
 	if (done && !init->repo_was_there)
 	{
 		options = repo_options(init, &keys);
 		done = repo_create(&options, err);
 	}
+	init->repo_made = done;
 	repo_keys_free(&keys);
 	return done;
 }
@@ -378,6 +386,41 @@ make_config_dir(const Init *init, Error *err)
 	return false;
 }
 
+/*
+ * A key that nothing was ever encrypted to is only in the way of the next
+ * attempt.  Once there is a repository, key and repository stay: the next
+ * attempt takes them up.
+ */
+static void
+take_back(const Init *init, bool content_key_was_there)
+{
+	if (!init->encrypt || init->repo_made)
+		return;
+	if (!init->key_was_there)
+		unlink(init->identity_file);
+	if (!content_key_was_there)
+		unlink(init->content_key_file);
+}
+
+static bool
+make_keys_and_repo(Init *init, Error *err)
+{
+	bool content_key_was_there = false;
+	bool done = true;
+
+	if (init->encrypt)
+		done = file_exists(init->identity_file, &init->key_was_there, err) &&
+			   file_exists(init->content_key_file, &content_key_was_there, err);
+	if (!done)
+		return false;
+	if (init->encrypt && !init->key_was_there)
+		done = make_identity(init, err);
+	done = done && make_repo(init, content_key_was_there, err);
+	if (!done)
+		take_back(init, content_key_was_there);
+	return done;
+}
+
 bool
 init_make(Init *init, Error *err)
 {
@@ -387,13 +430,6 @@ init_make(Init *init, Error *err)
 		return false;
 	if (exists)
 		return use_config(init, err);
-	if (!make_config_dir(init, err))
-		return false;
-	if (init->encrypt)
-	{
-		if (!file_exists(init->identity_file, &init->key_was_there, err) ||
-			(!init->key_was_there && !make_identity(init, err)))
-			return false;
-	}
-	return make_repo(init, err) && write_config(init, err);
+	return make_config_dir(init, err) && make_keys_and_repo(init, err) &&
+		   write_config(init, err);
 }

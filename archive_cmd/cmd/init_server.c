@@ -32,7 +32,7 @@ check_free(const ServerInfo *info, const InitServer *server, Error *err)
 		strcmp(command, server->archive_command) == 0)
 		return true;
 	error_set(err, ERR_EXISTS, "the server has an archive_command already");
-	error_detail(err, "It is: %s", command);
+	error_detail(err, "archive_command is \"%s\".", command);
 	return error_hint(err, "Set archive_command = '' first, if it is no "
 						   "longer wanted.");
 }

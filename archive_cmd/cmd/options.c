@@ -67,8 +67,6 @@ unknown_option(const OptionSet *set, const char *name, size_t len, Error *err)
 	error_set(err, ERR_USAGE, "unknown option \"--%s\"", word);
 	if (s.best != NULL)
 		error_hint(err, "Perhaps you meant \"--%s\".", s.best);
-	else if (set->own == NULL)
-		error_hint(err, "Options of a command come after it.");
 	free(word);
 	return false;
 }
@@ -161,8 +159,11 @@ options_parse_globals(OptionSet *set, int argc, char *const *argv, int *used,
 
 	for (i = 0; i < argc && is_option(argv[i]); i++)
 	{
-		if (!parse_one(set, argc, argv, &i, err))
-			return false;
+		if (parse_one(set, argc, argv, &i, err))
+			continue;
+		if (err->hint == NULL)
+			error_hint(err, "Options of a command come after it.");
+		return false;
 	}
 	*used = i;
 	return true;

@@ -57,7 +57,7 @@ static const OptionSpec options[] = {
 	{"target-exclusive", OPTION_FLAG, NULL, "end just before the target"},
 	{"standby", OPTION_FLAG, NULL, "make a standby"},
 	{"tablespace-map", OPTION_LIST, "OLD=NEW",
-	 "other location for a tablespace (path or OID); may repeat"},
+	 "other location for a tablespace (path or OID)"},
 	{"force", OPTION_FLAG, NULL, "delete what is in the directory first"},
 	{"skip-wal-check", OPTION_FLAG, NULL,
 	 "restore although the target cannot be reached"},
@@ -308,6 +308,25 @@ print_plan(Context *ctx, const Given *g, const RestorePlan *plan)
 
 /* ---- the result ---- */
 
+/*
+ * archive-push refuses a server that is not in the data directory that the
+ * configuration names, so that a copy never archives beside the original.
+ */
+static void
+print_archiving(Context *ctx, const Given *g)
+{
+	if (strcmp(g->target_dir, g->job.live_pgdata) == 0)
+		ctx_print(ctx, "With archive_mode on, it goes on archiving into the "
+					   "same repository.\n");
+	else
+		ctx_print(ctx,
+				  "It does not archive, because its directory is not the "
+				  "pgdata of %s:\n"
+				  "change that if it is to take the place of the old one, or "
+				  "else set archive_mode = off.\n",
+				  g->job.protect[0]);
+}
+
 static void
 print_next(Context *ctx, const Given *g)
 {
@@ -327,10 +346,7 @@ print_next(Context *ctx, const Given *g)
 	else
 		ctx_print(ctx, "It recovers to the target, and begins a new "
 					   "timeline.\n");
-	ctx_print(ctx,
-			  "With archive_mode on, it archives its new timeline into "
-			  "the same repository;\nset archive_mode = off first if it is "
-			  "a copy only.\n");
+	print_archiving(ctx, g);
 }
 
 /* What was done; nothing of it with --dry-run. */

@@ -95,8 +95,8 @@ take_path(const KeySpec *spec, void *field, const ConfigEntry *entry,
 	return true;
 }
 
-static bool
-is_name(const char *text)
+bool
+settings_name_ok(const char *text)
 {
 	if (text[0] == '\0')
 		return false;
@@ -113,7 +113,7 @@ take_name(const KeySpec *spec, void *field, const ConfigEntry *entry,
 		  Error *err)
 {
 	(void) spec;
-	if (!is_name(entry->value))
+	if (!settings_name_ok(entry->value))
 		return bad_value(entry, "a name of letters, digits, \"_\" and \"-\"",
 						 err);
 	replace_text(field, entry->value);
@@ -356,7 +356,8 @@ check_entry(const Config *cfg, size_t at, Error *err)
 
 	if (table == NULL)
 		return unknown_section(entry, err);
-	if (table == repo_keys && !is_name(entry->section + strlen(SECTION_REPO)))
+	if (table == repo_keys &&
+		!settings_name_ok(entry->section + strlen(SECTION_REPO)))
 	{
 		error_set(err, ERR_CONFIG, "%s: invalid section name [%s]",
 				  entry->source, entry->section);

@@ -16,31 +16,31 @@
 
 typedef struct RepoSettings
 {
-	char	   *name;			/* "local" of [repo:local] */
-	char	   *type;			/* "posix" */
-	char	   *path;
-	RetentionPolicy retention;	/* retention-full, retention-time */
+	char *name; /* "local" of [repo:local] */
+	char *type; /* "posix" */
+	char *path;
+	RetentionPolicy retention; /* retention-full, retention-time */
 } RepoSettings;
 
 typedef struct Settings
 {
-	char	   *file;			/* absolute path of the configuration */
-	char	   *cluster;
-	char	   *pgdata;
-	char	   *connection;
-	char	   *spool_path;
-	int			process_max;
-	int			compress_level;
-	bool		encrypt;		/* encryption = age (default) | none */
-	char	  **recipients;
-	size_t		recipient_count;
-	char	   *identity_file;	/* or NULL */
-	char	   *passphrase_file;	/* of an encrypted identity file, or NULL */
-	char	   *content_key_file;	/* or NULL */
-	int64_t		archive_timeout;	/* microseconds */
-	char	   *manifest_checksums; /* "CRC32C", "SHA256", "NONE" */
-	RepoSettings *repos;		/* in the order of the file; at least one */
-	size_t		repo_count;
+	char *file; /* absolute path of the configuration */
+	char *cluster;
+	char *pgdata;
+	char *connection;
+	char *spool_path;
+	int process_max;
+	int compress_level;
+	bool encrypt; /* encryption = age (default) | none */
+	char **recipients;
+	size_t recipient_count;
+	char *identity_file;      /* or NULL */
+	char *passphrase_file;    /* of an encrypted identity file, or NULL */
+	char *content_key_file;   /* or NULL */
+	int64_t archive_timeout;  /* microseconds */
+	char *manifest_checksums; /* "CRC32C", "SHA256", "NONE" */
+	RepoSettings *repos;      /* in the order of the file; at least one */
+	size_t repo_count;
 } Settings;
 
 /*
@@ -50,6 +50,9 @@ typedef struct Settings
  */
 extern bool settings_load(const char *file, Settings *out, Error *err);
 extern void settings_free(Settings *settings);
+
+/* May this be the name of a cluster or repository? */
+extern bool settings_name_ok(const char *text);
 
 /*
  * Loads recipients, identities and content key from their files.  The

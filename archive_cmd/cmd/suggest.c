@@ -56,7 +56,9 @@ suggest_start(Suggest *s, const char *wrong)
 	s->wrong = wrong;
 	s->best = NULL;
 	/* a third of the word may be wrong; of a short one, a letter */
-	s->distance = (int) strlen(wrong) / 3 + 1;
+	s->distance = (int) strlen(wrong) / 3;
+	if (s->distance < 1)
+		s->distance = 1;
 	if (s->distance > 4)
 		s->distance = 4;
 }

@@ -16,20 +16,20 @@ typedef struct CheckOptions
 {
 	const char *pgdata;
 	const char *connection;
-	const char *config_file;	/* which archive_command should name */
-	const char *identity_file;	/* NULL: none configured */
-	int64_t		archive_timeout;
-	bool		archive;		/* ship a segment through the real server */
-	ProblemFn	problem;
-	void	   *problem_arg;
+	const char *config_file;   /* which archive_command should name */
+	const char *identity_file; /* NULL: none configured */
+	int64_t archive_timeout;
+	bool archive; /* ship a segment through the real server */
+	ProblemFn problem;
+	void *problem_arg;
 } CheckOptions;
 
 typedef struct CheckResult
 {
-	uint64_t	errors;
-	uint64_t	warnings;
-	char		segment[WAL_FILE_NAME_MAX]; /* that went through, or "" */
-	int64_t		archive_usecs;	/* how long it took */
+	uint64_t errors;
+	uint64_t warnings;
+	char segment[WAL_FILE_NAME_MAX]; /* that went through, or "" */
+	int64_t archive_usecs;           /* how long it took */
 } CheckResult;
 
 /*
@@ -38,7 +38,7 @@ typedef struct CheckResult
  * switches the segment, waits until it is in the repository and reads it back
  * (decoded if there is an identity, else as stored).
  */
-extern bool check_run(Repo *repo, const CheckOptions *options,
-					  CheckResult *out, Error *err);
+extern bool check_run(Repo *repo, const CheckOptions *options, CheckResult *out,
+					  Error *err);
 
 #endif

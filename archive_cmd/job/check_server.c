@@ -96,17 +96,30 @@ check_modes(Check *c)
 	}
 }
 
-/* The command as the shell will see it: "%%" is one percent sign. */
+/*
+ * The command with what the server and the shell take away: "%%" is one
+ * percent sign, quotes and backslashes only guard.
+ */
 static char *
 unescape(const char *command)
 {
 	StrBuf sb = STRBUF_INIT;
+	char quote = '\0';
 
 	for (; *command != '\0'; command++)
 	{
-		strbuf_putc(&sb, *command);
-		if (command[0] == '%' && command[1] == '%')
-			command++;
+		if (quote == '\0' && (*command == '\'' || *command == '"'))
+			quote = *command;
+		else if (*command == quote)
+			quote = '\0';
+		else
+		{
+			if (*command == '\\' && quote != '\'' && command[1] != '\0')
+				command++;
+			else if (command[0] == '%' && command[1] == '%')
+				command++;
+			strbuf_putc(&sb, *command);
+		}
 	}
 	return strbuf_steal(&sb);
 }

@@ -13,11 +13,11 @@
 
 typedef struct ExpireResult
 {
-	uint64_t	backups;		/* removed */
-	uint64_t	segments;
-	uint64_t	leftovers;		/* objects of interrupted backups, temporary
+	uint64_t backups; /* removed */
+	uint64_t segments;
+	uint64_t leftovers; /* objects of interrupted backups, temporary
 								 * files */
-	uint64_t	bytes;			/* 0 where the store does not tell */
+	uint64_t bytes;     /* 0 where the store does not tell */
 } ExpireResult;
 
 /*
@@ -25,8 +25,8 @@ typedef struct ExpireResult
  * it does not exist; then its marks, packs and leases.  Killed anywhere, the
  * next run goes on.
  */
-extern bool expire_run(Repo *repo, const RetentionPlan *plan,
-					   ExpireResult *out, Error *err);
+extern bool expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
+					   Error *err);
 
 /*
  * One backup by its label, whatever the policy; ERR_BUSY if it is running,

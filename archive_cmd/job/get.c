@@ -130,9 +130,9 @@ choose_home(Repo *repo, const GetOptions *options, WalHome *home, Error *err)
 
 /* home->sysid is 0 when the repository holds no WAL at all. */
 static bool
-get_from(Repo *repo, const GetOptions *options, const WalHome *home,
-		 const WalName *name, Error *err)
+get_from(Repo *repo, const GetOptions *options, const WalName *name, Error *err)
 {
+	const WalHome *home = &options->home;
 	char *object = repo_wal_name(home, name);
 	Error why = ERROR_INIT;
 	GetFile *file = NULL;
@@ -148,7 +148,7 @@ get_from(Repo *repo, const GetOptions *options, const WalHome *home,
 			get_file_abort(file);
 	}
 	if (why.code == ERR_NOT_FOUND)
-		get_explain_absence(repo, home, name, err);
+		get_explain_absence(repo, options, name, err);
 	else
 		error_move(err, &why);
 	error_clear(&why);
@@ -157,10 +157,10 @@ get_from(Repo *repo, const GetOptions *options, const WalHome *home,
 }
 
 bool
-get_file(Repo *repo, const GetOptions *options, Error *err)
+get_wal_file(Repo *repo, const GetOptions *options, Error *err)
 {
+	GetOptions known = *options;
 	WalName name;
-	WalHome home;
 
 	if (!wal_name_parse(options->name, &name))
 	{
@@ -169,11 +169,11 @@ get_file(Repo *repo, const GetOptions *options, Error *err)
 		return error_hint(err, "restore_command must pass \"%%f\" and then "
 							   "\"%%p\".");
 	}
-	if (!choose_home(repo, options, &home, err))
+	if (!choose_home(repo, options, &known.home, err))
 		return false;
-	if (home.sysid == 0)
+	if (known.home.sysid == 0)
 		return error_set(err, ERR_NOT_FOUND,
 						 "\"%s\" is not in %s: there is no WAL at all",
 						 options->name, repo->storage->where);
-	return get_from(repo, options, &home, &name, err);
+	return get_from(repo, &known, &name, err);
 }

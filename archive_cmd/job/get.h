@@ -12,9 +12,11 @@
 
 typedef struct GetOptions
 {
-	WalHome		home;			/* sysid 0: the only one in the repository */
-	const char *name;			/* "000000010000000000000001", ... */
-	const char *destination;	/* path to write */
+	WalHome home;            /* sysid 0: the only one in the repository */
+	uint32_t segment_size;   /* of the cluster; 0: not known */
+	uint32_t timeline;       /* that the cluster is on; 0: not known */
+	const char *name;        /* "000000010000000000000001", ... */
+	const char *destination; /* path to write */
 } GetOptions;
 
 /*
@@ -24,9 +26,11 @@ typedef struct GetOptions
  *
  * ERR_NOT_FOUND: the repository answered that it has neither this file nor a
  * later one that proves that this one is missing.  ERR_INCOMPLETE: it is not
- * there, but later WAL of its timeline is: a hole.  (Likewise for a history
- * file when the repository holds later timelines.)
+ * there, but later WAL of its timeline is, or a timeline that branched off
+ * behind it: a hole.  (Likewise for a history file when the repository holds
+ * later timelines, or segments of this one and the cluster is not on it.)
+ * Without segment_size branches are not considered.
  */
-extern bool get_file(Repo *repo, const GetOptions *options, Error *err);
+extern bool get_wal_file(Repo *repo, const GetOptions *options, Error *err);
 
 #endif

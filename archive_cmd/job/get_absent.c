@@ -11,7 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "repo/history.h"
 
 /* Looks for the file nearest behind the one that is wanted. */
 typedef struct Search
@@ -140,6 +142,10 @@ search_histories(Repo *repo, const WalHome *home, Search *s, Error *err)
 	return done;
 }
 
+static const char hole_hint[] =
+	"Bring the file from another copy of the archive or from the old server's "
+	"pg_wal, or choose a recovery target before it.";
+
 static bool
 hole(const Repo *repo, const char *text, const WalName *later, Error *err)
 {
@@ -152,9 +158,133 @@ hole(const Repo *repo, const char *text, const WalName *later, Error *err)
 				 "Later WAL is there (\"%s\"): this is a hole, not the "
 				 "end of the archive.",
 				 name);
-	return error_hint(err, "Bring the file from another copy of the archive "
-						   "or from the old server's pg_wal, or choose a "
-						   "recovery target before it.");
+	return error_hint(err, "%s", hole_hint);
+}
+
+/* ---- timelines ---- */
+
+typedef struct Branches
+{
+	uint32_t from;
+	uint32_t *timelines;
+	size_t count;
+	size_t cap;
+} Branches;
+
+static bool
+collect_timeline(void *arg, const StorageEntry *entry, Error *err)
+{
+	Branches *b = arg;
+	uint32_t timeline;
+
+	(void) err;
+	if (!entry->is_dir || !log_of_dir(entry->name, &timeline) ||
+		timeline < b->from)
+		return true;
+	b->timelines = mem_grow(b->timelines, b->count, &b->cap, sizeof(uint32_t));
+	b->timelines[b->count++] = timeline;
+	return true;
+}
+
+/*
+ * A server takes the first timeline without a history for one that was never
+ * used, and would begin it a second time.  Segments of it, or of a later one,
+ * prove that the history is lost.
+ */
+static bool
+search_used_timelines(Repo *repo, const WalHome *home, const WalName *name,
+					  Search *s, Error *err)
+{
+	char *dir = repo_wal_dir(home);
+	Branches b = {.from = name->timeline};
+	bool done = storage_list(repo->storage, dir, false, collect_timeline, &b,
+							 err);
+
+	for (size_t i = 0; done && !s->found && i < b.count; i++)
+	{
+		const WalName first = {.kind = WAL_SEGMENT, .timeline = b.timelines[i]};
+
+		s->wanted = &first;
+		done = search_segments(repo, home, s, err);
+	}
+	s->wanted = name;
+	free(b.timelines);
+	free(dir);
+	return done;
+}
+
+static bool
+collect_branch(void *arg, const StorageEntry *entry, Error *err)
+{
+	Branches *b = arg;
+	WalName name;
+
+	(void) err;
+	if (entry->is_dir || !wal_name_parse(base_of(entry->name), &name) ||
+		name.kind != WAL_TIMELINE_HISTORY || name.timeline <= b->from)
+		return true;
+	b->timelines = mem_grow(b->timelines, b->count, &b->cap, sizeof(uint32_t));
+	b->timelines[b->count++] = name.timeline;
+	return true;
+}
+
+static bool
+branched(const Repo *repo, const char *text, uint32_t branch, uint64_t end,
+		 Error *err)
+{
+	char lsn[LSN_TEXT_LEN];
+
+	lsn_format(end, lsn);
+	error_set(err, ERR_INCOMPLETE, "\"%s\" is missing in %s", text,
+			  repo->storage->where);
+	error_detail(err,
+				 "Timeline %" PRIu32 " branched off behind it, at %s: this is "
+				 "a hole, not the end of the archive.",
+				 branch, lsn);
+	return error_hint(err, "%s", hole_hint);
+}
+
+/*
+ * A timeline that branched off from this one behind the segment proves that
+ * the segment was written.  (The segment with the branch in it may never have
+ * been completed on this timeline.)
+ */
+static bool
+check_branches(Repo *repo, const GetOptions *options, const WalName *name,
+			   const char *text, Error *err)
+{
+	char *dir = repo_wal_dir(&options->home);
+	Branches b = {.from = name->timeline};
+	bool done = storage_list(repo->storage, dir, false, collect_branch, &b,
+							 err);
+
+	for (size_t i = 0; done && i < b.count; i++)
+	{
+		TimelineHistory history = {0};
+		Error why = ERROR_INIT;
+		uint64_t end;
+
+		if (!repo_read_history(repo, &options->home, b.timelines[i], &history,
+							   &why))
+		{
+			/* that one cannot prove anything any more */
+			done = history_is_lost(&why);
+			if (done)
+				log_error_object(LOG_WARNING, &why);
+			else
+				error_move(err, &why);
+			error_clear(&why);
+			continue;
+		}
+		end = timeline_end(&history, name->timeline);
+		timeline_history_free(&history);
+		if (end / options->segment_size >
+			wal_segment_number(name, options->segment_size))
+			done = branched(repo, text, b.timelines[i], end, err);
+	}
+	free(b.timelines);
+	free(dir);
+	return done;
 }
 
 /* A repository of another cluster has an answer for nothing. */
@@ -181,9 +311,10 @@ check_home(Repo *repo, const WalHome *home, Error *err)
 }
 
 bool
-get_explain_absence(Repo *repo, const WalHome *home, const WalName *name,
+get_explain_absence(Repo *repo, const GetOptions *options, const WalName *name,
 					Error *err)
 {
+	const WalHome *home = &options->home;
 	Search s = {.wanted = name};
 	char text[WAL_FILE_NAME_MAX];
 	bool done;
@@ -195,10 +326,17 @@ get_explain_absence(Repo *repo, const WalHome *home, const WalName *name,
 	/* the first timeline has no history */
 	if (done && name->kind == WAL_TIMELINE_HISTORY && name->timeline > 1)
 		done = search_histories(repo, home, &s, err);
+	/* its own timeline a server recovers along without the history as well */
+	if (done && !s.found && name->kind == WAL_TIMELINE_HISTORY &&
+		name->timeline > 1 && name->timeline != options->timeline)
+		done = search_used_timelines(repo, home, name, &s, err);
 	if (!done)
 		return false;
 	if (s.found)
 		return hole(repo, text, &s.nearest, err);
+	if (name->kind == WAL_SEGMENT && options->segment_size != 0 &&
+		!check_branches(repo, options, name, text, err))
+		return false;
 	return error_set(err, ERR_NOT_FOUND, "\"%s\" is not in %s", text,
 					 repo->storage->where);
 }

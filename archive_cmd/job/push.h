@@ -13,10 +13,10 @@
 
 typedef struct PushResult
 {
-	char		name[WAL_FILE_NAME_MAX];
-	bool		already;		/* identical content was there before */
-	uint64_t	plain_size;
-	uint64_t	stored_size;
+	char name[WAL_FILE_NAME_MAX];
+	bool already; /* identical content was there before */
+	uint64_t plain_size;
+	uint64_t stored_size;
 } PushResult;
 
 /*

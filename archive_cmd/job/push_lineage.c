@@ -13,9 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "job/push_source.h"
-#include "pg/timeline.h"
-#include "repo/object.h"
+#include "repo/history.h"
 
 typedef struct Later
 {
@@ -40,35 +38,6 @@ collect_later(void *arg, const StorageEntry *entry, Error *err)
 								sizeof(uint32_t));
 	later->timelines[later->count++] = name.timeline;
 	return true;
-}
-
-/* From the metadata, which needs no key; a very long one is only inside. */
-static bool
-read_history(Repo *repo, const WalHome *home, uint32_t timeline,
-			 TimelineHistory *out, Error *err)
-{
-	const WalName wal = {.kind = WAL_TIMELINE_HISTORY, .timeline = timeline};
-	char *name = repo_wal_name(home, &wal);
-	ObjectMeta meta = {0};
-	StrBuf text = STRBUF_INIT;
-	const char *known;
-	bool done = object_stat(repo, name, &meta, err);
-
-	if (done)
-	{
-		known = json_get_str(meta.extra, "history", NULL);
-		if (known != NULL)
-			strbuf_puts(&text, known);
-		else
-			done = object_get(repo, name, OBJECT_HISTORY, PUSH_TEXT_MAX, &text,
-							  err);
-	}
-	done = done &&
-		   timeline_history_parse(timeline, text.data, text.len, out, err);
-	strbuf_free(&text);
-	object_meta_free(&meta);
-	free(name);
-	return done;
 }
 
 static bool
@@ -105,10 +74,9 @@ check_one(Repo *repo, const WalHome *home, Later *segment, size_t i,
 	uint32_t by = segment->timelines[i];
 	uint64_t end;
 
-	if (!read_history(repo, home, by, &history, &why))
+	if (!repo_read_history(repo, home, by, &history, &why))
 	{
-		if (why.code != ERR_DAMAGED && why.code != ERR_MISMATCH &&
-			why.code != ERR_KEY && why.code != ERR_NOT_FOUND)
+		if (!history_is_lost(&why))
 		{
 			error_move(err, &why);
 			return false;

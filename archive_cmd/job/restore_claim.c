@@ -18,7 +18,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -349,6 +349,19 @@ warn_of_unarchived(const RestorePlace *data)
 	free(path);
 }
 
+/* What the link points at stays as it is, and is not used any more. */
+static void
+warn_of_link(const RestorePlace *data)
+{
+	char to[PATH_MAX];
+	ssize_t len = readlinkat(data->fd, "pg_wal", to, sizeof(to) - 1);
+
+	if (len > 0)
+		log_warning("\"%s/pg_wal\" was a symbolic link to \"%.*s\", and is "
+					"restored as a directory",
+					data->path, (int) len, to);
+}
+
 /* First of all, so that no server starts on what is left. */
 static bool
 remove_control(const RestorePlace *data, Error *err)
@@ -395,7 +408,10 @@ empty_all(const RestorePlaces *places, Error *err)
 	const RestorePlace *data = &places->items[0];
 
 	if (!data->is_new)
+	{
 		warn_of_unarchived(data);
+		warn_of_link(data);
+	}
 	if (!remove_control(data, err) ||
 		!tree_empty(data->fd, data->path, RESTORE_MARKER, err))
 		return false;

@@ -203,18 +203,13 @@ static bool
 not_found(RestoreJudge *j)
 {
 	const RestoreTarget *t = j->target;
+	const char *what = t->type == TARGET_XID ? "Transaction" : "Restore point";
 	char *end = end_text(j);
 
-	if (t->type == TARGET_XID)
-		unreachable(j, mem_printf("Transaction %s ends nowhere in the WAL "
-								  "behind the backup on timeline %" PRIu32
-								  ", which ends%s.",
-								  t->text, j->path.timeline, end));
-	else
-		unreachable(j, mem_printf("Restore point \"%s\" is nowhere in the WAL "
-								  "behind the backup on timeline %" PRIu32
-								  ", which ends%s.",
-								  t->text, j->path.timeline, end));
+	unreachable(j, mem_printf("%s \"%s\" is nowhere in the WAL behind the "
+							  "backup on timeline %" PRIu32 "%s%s.",
+							  what, t->text, j->path.timeline,
+							  j->reach.hole ? ", which ends" : "", end));
 	free(end);
 	return true;
 }

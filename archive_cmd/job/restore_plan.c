@@ -140,6 +140,36 @@ choose_good(Planner *p)
 	}
 }
 
+/* Of what kind is it that every backup was passed over? */
+static ErrCode
+why_none(const Planner *p)
+{
+	ErrCode code = ERR_NOT_FOUND;
+
+	for (size_t i = 0; i < p->catalog.backup_count; i++)
+	{
+		const CatalogBackup *b = &p->catalog.backups[i];
+
+		if (b->state == BACKUP_UNREADABLE ||
+			(b->state == BACKUP_COMPLETE && b->wal_ok))
+			return ERR_DAMAGED;
+		if (b->state == BACKUP_COMPLETE)
+			code = ERR_INCOMPLETE;
+	}
+	return code;
+}
+
+static bool
+all_passed_over(const Planner *p, Error *err)
+{
+	error_set(err, why_none(p), "there is no backup that can be restored");
+	if (p->catalog.backup_count > 0)
+		error_hint(err, "\"pgdr verify\" names what is missing or damaged.  A "
+						"backup that was passed over can be named with "
+						"--backup.");
+	return false;
+}
+
 static bool
 no_candidate(const Planner *p, Error *err)
 {
@@ -159,11 +189,7 @@ no_candidate(const Planner *p, Error *err)
 							b->info.label, clock_format(b->info.stop_time, buf),
 							lsn);
 	}
-	error_set(err, ERR_NOT_FOUND, "there is no backup that can be restored");
-	if (p->catalog.backup_count > 0)
-		error_hint(err, "A backup that was passed over can be named with "
-						"--backup.");
-	return false;
+	return all_passed_over(p, err);
 }
 
 /* Positions of different clusters cannot be compared: keep the newest's. */

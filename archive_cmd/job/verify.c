@@ -124,7 +124,7 @@ report_state(Verify *v, const CatalogBackup *b)
 	char *name = repo_manifest_name(b->info.label);
 	Problem p = {.object = dir};
 
-	if (b->state == BACKUP_INTERRUPTED)
+	if (b->state == BACKUP_INTERRUPTED && v->options->label == NULL)
 	{
 		p.warning = true;
 		p.check = "leftover";

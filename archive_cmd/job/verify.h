@@ -13,13 +13,13 @@
 
 typedef struct Problem
 {
-	bool		warning;		/* not an error: it hinders no recovery */
-	const char *check;			/* "damaged", "missing", "hole", "stray",
+	bool warning;       /* not an error: it hinders no recovery */
+	const char *check;  /* "damaged", "missing", "hole", "stray",
 								 * "key", "unreachable", ... */
-	const char *object;			/* name in the repository, or what it is about */
+	const char *object; /* name in the repository, or what it is about */
 	const char *message;
-	const char *detail;			/* or NULL */
-	const char *hint;			/* or NULL */
+	const char *detail; /* or NULL */
+	const char *hint;   /* or NULL */
 } Problem;
 
 /* Called from several threads, one at a time. */
@@ -27,25 +27,25 @@ typedef void (*ProblemFn)(void *arg, const Problem *problem);
 
 typedef struct VerifyOptions
 {
-	const char *label;			/* one backup (and its WAL); NULL: everything */
-	bool		deep;			/* decrypt and decode everything, compare every
+	const char *label; /* one backup (and its WAL); NULL: everything */
+	bool deep;         /* decrypt and decode everything, compare every
 								 * file's content hash; needs an identity.
 								 * Otherwise stored bytes only */
-	bool		mark;			/* add a mark to each backup verified */
-	int			workers;
-	ProblemFn	problem;
-	void	   *problem_arg;
-	Progress   *progress;
+	bool mark;         /* add a mark to each backup verified */
+	int workers;
+	ProblemFn problem;
+	void *problem_arg;
+	Progress *progress;
 } VerifyOptions;
 
 typedef struct VerifyResult
 {
-	uint64_t	objects;		/* looked at */
-	uint64_t	bytes;			/* stored bytes read */
-	uint64_t	backups;
-	uint64_t	segments;
-	uint64_t	errors;
-	uint64_t	warnings;
+	uint64_t objects; /* looked at */
+	uint64_t bytes;   /* stored bytes read */
+	uint64_t backups;
+	uint64_t segments;
+	uint64_t errors;
+	uint64_t warnings;
 } VerifyResult;
 
 /*

@@ -14,34 +14,48 @@
 #include "base/mem.h"
 #include "repo/wal_catalog.h"
 
-/* Names of segments that were reported already. */
-typedef struct Reported
+/* A segment that is missing on the way somewhere. */
+typedef struct Hole
 {
-	char **names;
+	WalHome home;
+	WalName name;
+	bool blocks;   /* no backup gets to the end of some timeline */
+	bool reported; /* a backup needs it: that was said */
+} Hole;
+
+typedef struct Holes
+{
+	Hole *items;
 	size_t count;
 	size_t cap;
-} Reported;
+} Holes;
 
-/* True at the first time. */
 static bool
-note_reported(Reported *r, const char *name)
+same_segment(const WalName *a, const WalName *b)
 {
-	for (size_t i = 0; i < r->count; i++)
-	{
-		if (strcmp(r->names[i], name) == 0)
-			return false;
-	}
-	r->names = mem_grow(r->names, r->count, &r->cap, sizeof(char *));
-	r->names[r->count++] = mem_strdup(name);
-	return true;
+	return a->timeline == b->timeline && a->log == b->log && a->seg == b->seg;
 }
 
+/* Several ways may lead to one hole: the worst that it does counts. */
 static void
-reported_free(Reported *r)
+note_hole(Holes *holes, const Hole *hole)
 {
-	for (size_t i = 0; i < r->count; i++)
-		free(r->names[i]);
-	free(r->names);
+	for (size_t i = 0; i < holes->count; i++)
+	{
+		Hole *old = &holes->items[i];
+
+		if (old->home.sysid == hole->home.sysid &&
+			old->home.major == hole->home.major &&
+			same_segment(&old->name, &hole->name))
+		{
+			old->blocks |= hole->blocks;
+			old->reported |= hole->reported;
+			return;
+		}
+	}
+	holes->items = mem_grow(holes->items, holes->count, &holes->cap,
+							sizeof(Hole));
+	holes->items[holes->count++] = *hole;
 }
 
 /*
@@ -62,7 +76,7 @@ is_missing(Verify *v, const char *name, bool *missing, Error *err)
 /* ---- what a backup needs to become consistent ---- */
 
 static void
-report_needed(Verify *v, VerifyBackup *b, Reported *done)
+report_needed(Verify *v, VerifyBackup *b, Holes *holes)
 {
 	const BackupInfo *info = &b->backup->info;
 	WalHome home = {info->sysid, info->major};
@@ -81,8 +95,10 @@ report_needed(Verify *v, VerifyBackup *b, Reported *done)
 		wal_catalog_reach(wal, info->start_timeline, info->start_lsn,
 						  info->timeline, &reach, &problem))
 	{
+		Hole hole = {.home = home, .name = reach.missing, .reported = true};
+
 		object = repo_wal_name(&home, &reach.missing);
-		note_reported(done, object);
+		note_hole(holes, &hole);
 	}
 	else
 		object = repo_backup_dir(info->label);
@@ -98,25 +114,24 @@ report_needed(Verify *v, VerifyBackup *b, Reported *done)
 /* ---- holes ---- */
 
 static bool
-report_hole(Verify *v, const WalHome *home, const WalName *name, bool blocks,
-			Reported *done, Error *err)
+report_hole(Verify *v, const Hole *hole, Error *err)
 {
-	bool missing = false;
-	bool ok = true;
-	char *object = repo_wal_name(home, name);
-	Problem p = {.warning = !blocks,
+	char *object = repo_wal_name(&hole->home, &hole->name);
+	Problem p = {.warning = !hole->blocks,
 				 .check = "hole",
 				 .object = object,
-				 .message = "segment is missing, and later WAL is there",
-				 .detail = blocks ? "No backup can be recovered beyond it."
-								  : "Recovery beyond it is possible only from "
-									"a later backup."};
+				 .message = "segment is missing, and later WAL is there"};
+	bool missing;
+	bool ok = is_missing(v, object, &missing, err);
 
-	if (blocks)
+	if (hole->blocks)
+	{
+		p.detail = "No backup can be recovered beyond it.";
 		p.hint = "Take a new backup.";
-	if (note_reported(done, object))
-		ok = is_missing(v, object, &missing, err);
-	if (missing)
+	}
+	else
+		p.detail = "Recovery beyond it is possible only from a later backup.";
+	if (ok && missing)
 		verify_report(v, &p, NULL);
 	free(object);
 	return ok;
@@ -139,6 +154,7 @@ find_leads(const Verify *v, const WalCatalog *wal, uint32_t timeline,
 		if (b->state == BACKUP_COMPLETE && b->wal_ok &&
 			b->info.sysid == wal->home.sysid &&
 			b->info.major == wal->home.major &&
+			wal_catalog_leads_to(wal, &b->info, timeline) &&
 			wal_catalog_reach(wal, b->info.start_timeline, b->info.start_lsn,
 							  timeline, &leads[*count], &ignored))
 			*count += 1;
@@ -151,45 +167,42 @@ find_leads(const Verify *v, const WalCatalog *wal, uint32_t timeline,
  * Holes on the way from backups to the end of a timeline.  They are errors
  * when there is no backup from which one gets to the end.
  */
-static bool
+static void
 check_timeline(Verify *v, const WalCatalog *wal, uint32_t timeline,
-			   Reported *done, bool *has_backup, Error *err)
+			   Holes *holes, bool *has_backup)
 {
 	size_t count;
 	WalReach *leads = find_leads(v, wal, timeline, &count);
 	bool reached = false;
-	bool ok = true;
 
 	for (size_t i = 0; i < count; i++)
 		reached |= !leads[i].hole;
-	for (size_t i = 0; ok && i < count; i++)
+	for (size_t i = 0; i < count; i++)
 	{
+		Hole hole = {wal->home, leads[i].missing, !reached, false};
+
 		if (leads[i].hole)
-			ok = report_hole(v, &wal->home, &leads[i].missing, !reached, done,
-							 err);
+			note_hole(holes, &hole);
 	}
 	*has_backup = count > 0;
 	free(leads);
-	return ok;
 }
 
 /* Gaps that no backup comes to. */
-static bool
-check_gaps(Verify *v, const WalCatalog *wal, Reported *done, Error *err)
+static void
+check_gaps(const WalCatalog *wal, Holes *holes)
 {
 	for (size_t i = 1; i < wal->range_count; i++)
 	{
 		const WalRange *before = &wal->ranges[i - 1];
-		WalName missing;
+		Hole hole = {.home = wal->home};
 
 		if (before->timeline != wal->ranges[i].timeline)
 			continue;
 		wal_segment_name(before->timeline, before->last + 1, wal->segment_size,
-						 &missing);
-		if (!report_hole(v, &wal->home, &missing, false, done, err))
-			return false;
+						 &hole.name);
+		note_hole(holes, &hole);
 	}
-	return true;
 }
 
 /* ---- histories ---- */
@@ -216,26 +229,25 @@ check_history(Verify *v, const WalCatalog *wal, const CatalogTimeline *t,
 	free(object);
 }
 
-static bool
-check_home(Verify *v, const WalCatalog *wal, Reported *done, Error *err)
+static void
+check_home(Verify *v, const WalCatalog *wal, Holes *holes)
 {
 	for (size_t i = 0; i < wal->timeline_count; i++)
 	{
 		const CatalogTimeline *t = &wal->timelines[i];
 		bool has_backup = false;
 
-		if (wal->segment_size > 0 &&
-			!check_timeline(v, wal, t->timeline, done, &has_backup, err))
-			return false;
+		if (wal->segment_size > 0)
+			check_timeline(v, wal, t->timeline, holes, &has_backup);
 		check_history(v, wal, t, has_backup);
 	}
-	return check_gaps(v, wal, done, err);
+	check_gaps(wal, holes);
 }
 
 bool
 verify_wal(Verify *v, Error *err)
 {
-	Reported done = {0};
+	Holes holes = {0};
 	bool ok = true;
 
 	for (size_t i = 0; i < v->catalog.backup_count; i++)
@@ -243,11 +255,16 @@ verify_wal(Verify *v, Error *err)
 		VerifyBackup *b = &v->backups[i];
 
 		if (b->selected && !b->backup->wal_ok)
-			report_needed(v, b, &done);
+			report_needed(v, b, &holes);
 	}
-	for (size_t i = 0;
-		 ok && v->options->label == NULL && i < v->catalog.wal_count; i++)
-		ok = check_home(v, &v->catalog.wal[i], &done, err);
-	reported_free(&done);
+	for (size_t i = 0; v->options->label == NULL && i < v->catalog.wal_count;
+		 i++)
+		check_home(v, &v->catalog.wal[i], &holes);
+	for (size_t i = 0; ok && i < holes.count; i++)
+	{
+		if (!holes.items[i].reported)
+			ok = report_hole(v, &holes.items[i], err);
+	}
+	free(holes.items);
 	return ok;
 }

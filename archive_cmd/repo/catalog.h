@@ -18,9 +18,9 @@
 typedef enum BackupState
 {
 	BACKUP_COMPLETE,
-	BACKUP_RUNNING,				/* no manifest, lease alive */
-	BACKUP_INTERRUPTED,			/* no manifest, no live lease: leftovers */
-	BACKUP_UNREADABLE			/* there is a manifest, but it is damaged */
+	BACKUP_RUNNING,     /* no manifest, lease alive */
+	BACKUP_INTERRUPTED, /* no manifest, no live lease: leftovers */
+	BACKUP_UNREADABLE   /* there is a manifest, but it is damaged */
 } BackupState;
 
 extern const char *backup_state_name(BackupState state);
@@ -28,59 +28,58 @@ extern const char *backup_state_name(BackupState state);
 typedef struct CatalogBackup
 {
 	BackupState state;
-	BackupInfo	info;			/* only label unless state is COMPLETE */
-	Error		problem;		/* of UNREADABLE */
-	int64_t		verified_at;	/* last verification mark, 0: never */
-	bool		verified_ok;	/* its result */
-	bool		verified_deep;
-	bool		wal_ok;			/* WAL from start_lsn to stop_lsn is here */
+	BackupInfo info;     /* only label unless state is COMPLETE */
+	Error problem;       /* of UNREADABLE */
+	int64_t verified_at; /* last verification mark, 0: never */
+	bool verified_ok;    /* its result */
+	bool verified_deep;
+	bool wal_ok; /* WAL from start_lsn to stop_lsn is here */
 } CatalogBackup;
 
 /* A run of segments without a gap on one timeline. */
 typedef struct WalRange
 {
-	WalHome		home;
-	uint32_t	timeline;
-	uint32_t	segment_size;
-	uint64_t	first;			/* segment numbers, inclusive */
-	uint64_t	last;
-	uint64_t	start_lsn;		/* first byte of first */
-	uint64_t	end_lsn;		/* byte after last */
-	int64_t		first_commit;	/* of the first/last segments that hold one, 0 */
-	int64_t		last_commit;	/* if none was found (see wal_range_times) */
-	uint64_t	bytes;			/* stored; 0 if the store does not tell */
+	WalHome home;
+	uint32_t timeline;
+	uint32_t segment_size;
+	uint64_t first; /* segment numbers, inclusive */
+	uint64_t last;
+	uint64_t start_lsn;   /* first byte of first */
+	uint64_t end_lsn;     /* byte after last */
+	int64_t first_commit; /* of the first/last segments that hold one, 0 */
+	int64_t last_commit;  /* if none was found (see wal_range_times) */
+	uint64_t bytes;       /* stored; 0 if the store does not tell */
 } WalRange;
 
 typedef struct CatalogTimeline
 {
-	WalHome		home;
-	uint32_t	timeline;
-	TimelineHistory history;	/* count 0 if there is no history file */
-	bool		has_history;
+	WalHome home;
+	uint32_t timeline;
+	TimelineHistory history; /* count 0 if there is no history file */
+	bool has_history;
 } CatalogTimeline;
 
 typedef struct WalCatalog
 {
-	WalHome		home;
-	uint32_t	segment_size;	/* 0 if there is no segment at all */
-	WalRange   *ranges;			/* by timeline, then position */
-	size_t		range_count;
+	WalHome home;
+	uint32_t segment_size; /* 0 if there is no segment at all */
+	WalRange *ranges;      /* by timeline, then position */
+	size_t range_count;
 	CatalogTimeline *timelines; /* by number */
-	size_t		timeline_count;
-	size_t		segment_count;
+	size_t timeline_count;
+	size_t segment_count;
 } WalCatalog;
 
 typedef struct Catalog
 {
-	CatalogBackup *backups;		/* by start time; unfinished ones last */
-	size_t		backup_count;
-	WalCatalog *wal;			/* one per cluster that archived here */
-	size_t		wal_count;
+	CatalogBackup *backups; /* by start time; unfinished ones last */
+	size_t backup_count;
+	WalCatalog *wal; /* one per cluster that archived here */
+	size_t wal_count;
 } Catalog;
 
 /* with_times: also read the commit times at the ends of each range. */
-extern bool catalog_load(Repo *repo, bool with_times, Catalog *out,
-						 Error *err);
+extern bool catalog_load(Repo *repo, bool with_times, Catalog *out, Error *err);
 extern void catalog_free(Catalog *catalog);
 extern const CatalogBackup *catalog_find(const Catalog *catalog,
 										 const char *label);
@@ -108,10 +107,10 @@ extern bool wal_catalog_has(const WalCatalog *wal, uint32_t timeline,
  */
 typedef struct WalReach
 {
-	uint64_t	end_lsn;
-	uint32_t	end_timeline;	/* timeline of the last segment reached */
-	bool		hole;
-	WalName		missing;		/* the first segment that is not there */
+	uint64_t end_lsn;
+	uint32_t end_timeline; /* timeline of the last segment reached */
+	bool hole;
+	WalName missing; /* the first segment that is not there */
 } WalReach;
 extern bool wal_catalog_reach(const WalCatalog *wal, uint32_t from_timeline,
 							  uint64_t from_lsn, uint32_t target_timeline,
@@ -120,15 +119,16 @@ extern bool wal_catalog_reach(const WalCatalog *wal, uint32_t from_timeline,
 /* From when to when one backup and the WAL behind it can recover. */
 typedef struct RecoveryWindow
 {
-	WalHome		home;
-	uint32_t	timeline;		/* recovered to the end of which */
-	const char *label;			/* of the first backup that reaches */
-	uint64_t	from_lsn;		/* stop of that backup */
-	int64_t		from_time;
-	uint64_t	to_lsn;
-	int64_t		to_time;		/* last commit that can be had; 0: unknown */
-	bool		hole;			/* later WAL exists behind a hole */
-	WalName		missing;
+	WalHome home;
+	uint32_t timeline; /* recovered to the end of which */
+	const char *label; /* of the first backup that reaches */
+	uint64_t from_lsn; /* stop of that backup */
+	int64_t from_time;
+	uint64_t to_lsn;
+	int64_t to_time; /* last commit that can be had, or from_time if
+								 * none is known behind that */
+	bool hole;       /* later WAL exists behind a hole */
+	WalName missing;
 } RecoveryWindow;
 
 /*

@@ -11,7 +11,7 @@
 
 #include "repo/repo.h"
 
-#define LEASE_VALID_USECS (INT64_C(15) * 60 * 1000000)	/* after a renewal */
+#define LEASE_VALID_USECS (INT64_C(15) * 60 * 1000000) /* after a renewal */
 #define LEASE_RENEW_USECS (INT64_C(2) * 60 * 1000000)
 
 /*

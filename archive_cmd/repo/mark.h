@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "repo/repo.h"
 
-#define MARK_VERIFIED "verified"	/* {"ok":bool,"deep":bool,"problems":n} */
+#define MARK_VERIFIED "verified" /* {"ok":bool,"deep":bool,"problems":n} */
 
 /* backup/<label>/mark/<time>-<kind> with the JSON as content. */
 extern bool mark_add(Repo *repo, const char *label, const char *kind,
@@ -22,7 +22,6 @@ extern bool mark_add(Repo *repo, const char *label, const char *kind,
  * is needed.  *found false if there is none.
  */
 extern bool mark_latest(Repo *repo, const char *label, const char *kind,
-						bool *found, int64_t *time, Json **content,
-						Error *err);
+						bool *found, int64_t *time, Json **content, Error *err);
 
 #endif

@@ -205,8 +205,17 @@ keep_all(const Retention *r, const WalHome *home, const char *reason)
 {
 	for (size_t i = 0; i < r->catalog->backup_count; i++)
 	{
-		if (retention_same_home(r->fates[i].backup, home))
-			decide(&r->fates[i], true, "%s", reason);
+		Fate *fate = &r->fates[i];
+		const char *flaw = retention_flaw(r->catalog, fate->backup);
+
+		if (!retention_same_home(fate->backup, home))
+			continue;
+		if (flaw == NULL)
+			decide(fate, true, "%s.", reason);
+		else
+			decide(fate, true,
+				   "%s; this one does not count as good, because it %s.",
+				   reason, flaw);
 	}
 }
 
@@ -277,7 +286,7 @@ decide_home(const Retention *r, const WalHome *home)
 
 	if (r->policy->keep_full == 0 && r->policy->keep_time == 0)
 	{
-		keep_all(r, home, "No rule says that backups expire.");
+		keep_all(r, home, "No rule says that backups expire");
 		return;
 	}
 	if (r->policy->keep_full > 0)
@@ -286,7 +295,7 @@ decide_home(const Retention *r, const WalHome *home)
 		if (full == NO_ANCHOR)
 		{
 			keep_all(r, home,
-					 "There are no more good full backups than are to stay.");
+					 "There are no more good full backups than are to stay");
 			return;
 		}
 	}
@@ -297,7 +306,7 @@ decide_home(const Retention *r, const WalHome *home)
 		{
 			keep_all(r, home,
 					 "No good full backup is old enough to make every moment "
-					 "recoverable that is to stay so.");
+					 "recoverable that is to stay so");
 			return;
 		}
 	}

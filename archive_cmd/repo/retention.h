@@ -13,36 +13,36 @@
 
 typedef struct RetentionPolicy
 {
-	uint32_t	keep_full;		/* the newest N full backups; 0: no such rule */
-	int64_t		keep_time;		/* any moment of the last so many microseconds
+	uint32_t keep_full; /* the newest N full backups; 0: no such rule */
+	int64_t keep_time;  /* any moment of the last so many microseconds
 								 * stays recoverable; 0: no such rule */
 } RetentionPolicy;
 
 typedef struct Decision
 {
-	char	   *object;			/* "backup 20261121T001829Z", "WAL 1: 0/1000000
+	char *object;      /* "backup 20261121T001829Z", "WAL 1: 0/1000000
 								 * - 0/3000000" */
-	const char *label;			/* of the backup, NULL for WAL */
-	bool		keep;
-	bool		leftover;		/* of an interrupted backup: has no manifest */
-	char	   *reason;			/* a sentence */
+	const char *label; /* of the backup, NULL for WAL */
+	bool keep;
+	bool leftover; /* of an interrupted backup: has no manifest */
+	char *reason;  /* a sentence */
 } Decision;
 
 /* WAL before this position of this timeline may go. */
 typedef struct WalCutoff
 {
-	WalHome		home;
-	uint32_t	timeline;
-	uint32_t	segment_size;
-	uint64_t	before_segment; /* segment number; UINT64_MAX: all of it */
+	WalHome home;
+	uint32_t timeline;
+	uint32_t segment_size;
+	uint64_t before_segment; /* segment number; UINT64_MAX: all of it */
 } WalCutoff;
 
 typedef struct RetentionPlan
 {
-	Decision   *decisions;
-	size_t		decision_count;
-	WalCutoff  *cutoffs;
-	size_t		cutoff_count;
+	Decision *decisions;
+	size_t decision_count;
+	WalCutoff *cutoffs;
+	size_t cutoff_count;
 } RetentionPlan;
 
 /*

@@ -18,13 +18,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "repo/history.h"
 #include "repo/object.h"
 
 /* How far from the end of a range a commit is looked for. */
 #define TIME_SEGMENTS 64
 /* How many segments are asked for their size until one can be read. */
 #define SIZE_TRIES 64
-#define HISTORY_MAX (1024 * 1024)
 
 typedef struct Segment
 {
@@ -300,47 +300,19 @@ range_times(Repo *repo, const WalCatalog *wal, WalRange *r, Error *err)
 /* ---- timelines ---- */
 
 /*
- * The text of a history file lies in its metadata, so that no key is needed;
- * one that was too long for that needs it.
- */
-static bool
-history_text(Repo *repo, const char *name, StrBuf *text, Error *err)
-{
-	ObjectMeta meta;
-	const char *s;
-
-	if (!object_stat(repo, name, &meta, err))
-		return false;
-	s = json_get_str(meta.extra, "history", NULL);
-	if (s != NULL)
-		strbuf_puts(text, s);
-	object_meta_free(&meta);
-	return s != NULL ||
-		   object_get(repo, name, OBJECT_HISTORY, HISTORY_MAX, text, err);
-}
-
-/*
  * A history that cannot be read is as if it were not there, for catalogs must
  * be had of damaged repositories too; what depends on it is then "not known".
  */
 static bool
 load_history(Repo *repo, CatalogTimeline *t, Error *err)
 {
-	WalName wal = {WAL_TIMELINE_HISTORY, t->timeline, 0, 0, 0};
-	char *name = repo_wal_name(&t->home, &wal);
-	StrBuf text = STRBUF_INIT;
 	Error problem = ERROR_INIT;
 
-	t->has_history = history_text(repo, name, &text, &problem) &&
-					 timeline_history_parse(t->timeline, text.data, text.len,
-											&t->history, &problem);
-	strbuf_free(&text);
-	free(name);
+	t->has_history = repo_read_history(repo, &t->home, t->timeline, &t->history,
+									   &problem);
 	if (t->has_history)
 		return true;
-	if (problem.code != ERR_DAMAGED && problem.code != ERR_MISMATCH &&
-		problem.code != ERR_KEY && problem.code != ERR_UNSUPPORTED &&
-		problem.code != ERR_NOT_FOUND)
+	if (!history_is_lost(&problem))
 	{
 		error_move(err, &problem);
 		return false;

@@ -44,4 +44,8 @@ extern const WalRange *wal_catalog_range(const WalCatalog *wal,
 extern bool wal_catalog_on_path(const WalCatalog *wal, uint32_t ancestor,
 								uint64_t lsn, uint32_t timeline);
 
+/* Does a recovery from this backup get to `timeline` by its history? */
+extern bool wal_catalog_leads_to(const WalCatalog *wal, const BackupInfo *info,
+								 uint32_t timeline);
+
 #endif

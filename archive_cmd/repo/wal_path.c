@@ -130,6 +130,20 @@ wal_catalog_on_path(const WalCatalog *wal, uint32_t ancestor, uint64_t lsn,
 	return timeline_of_lsn(&h, lsn) == ancestor;
 }
 
+/*
+ * Its end must lie on the way too: before it is reached, the backup is not
+ * consistent.
+ */
+bool
+wal_catalog_leads_to(const WalCatalog *wal, const BackupInfo *info,
+					 uint32_t timeline)
+{
+	return wal_catalog_on_path(wal, info->start_timeline, info->start_lsn,
+							   timeline) &&
+		   wal_catalog_on_path(wal, info->timeline, info->stop_lsn - 1,
+							   timeline);
+}
+
 /* How far one can get from pos with what is there; pos itself if nowhere. */
 static uint64_t
 step(const WalCatalog *wal, const TimelineHistory *h, uint64_t pos,

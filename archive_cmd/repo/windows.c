@@ -79,7 +79,7 @@ add_window(Repo *repo, const WalCatalog *wal, uint32_t timeline,
 						   &reach, err))
 		return false;
 	if (reach.end_lsn < info->stop_lsn)
-		return true; /* that timeline left before the backup's end */
+		return true; /* a segment of that timeline is missing on the way */
 	if (last != NULL && last->timeline == timeline &&
 		last->to_lsn == reach.end_lsn)
 	{
@@ -97,6 +97,9 @@ add_window(Repo *repo, const WalCatalog *wal, uint32_t timeline,
 	window.missing = reach.missing;
 	if (!reach_time(repo, wal, &reach, &window.to_time, err))
 		return false;
+	/* nothing committed since: the backup's own end can be had */
+	if (window.to_time < window.from_time)
+		window.to_time = window.from_time;
 	w->items = mem_grow(w->items, w->count, &w->cap, sizeof(window));
 	w->items[w->count++] = window;
 	return true;

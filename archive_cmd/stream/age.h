@@ -78,7 +78,7 @@ extern bool age_identities_add_file(AgeIdentities *ids, const char *path,
 
 /* A passphrase from a file of mode 0600: its first line, in locked memory. */
 extern char *age_passphrase_from_file(const char *path, Error *err);
-/* The same from a string, which stays the caller's. */
+/* The same from a string, which stays the caller's; NULL: no memory. */
 extern char *age_passphrase_from_string(const char *s);
 
 /*
@@ -164,14 +164,16 @@ extern void age_writer_free(AgeWriter *w);
 /*
  * The payload from its first byte (the nonce) to its end.  Plaintext goes on
  * chunk by chunk as it authenticates: publish nothing before finish, which
- * fails if the last chunk was not marked as the last (truncation).
+ * fails if the last chunk was not marked as the last (truncation).  key must
+ * outlive the stage.
  */
 extern Stage *stage_age_decrypt(const AgeFileKey *key, Stage *next);
 
 /*
  * A part of a payload: nonce is its first 16 bytes; the input begins at chunk
  * first_chunk (payload offset 16 + first_chunk * 65552).  The caller ends the
- * input at a chunk's end, or at the end of the payload.
+ * input at a chunk's end, or at the end of the payload.  A range without any
+ * chunk is ERR_DAMAGED.
  */
 extern Stage *stage_age_decrypt_range(const AgeFileKey *key,
 									  const uint8_t nonce[AGE_NONCE],

@@ -33,7 +33,7 @@ extern bool stage_zstd_end_frame(Stage *stage, Error *err);
 /*
  * Decompressor: any number of frames and skippable frames.  Input that stops
  * inside a frame, or bytes that are no frame, are ERR_DAMAGED at the latest in
- * finish.
+ * finish.  So is no input at all: even empty content has a frame.
  */
 extern Stage *stage_zstd_decompress(Stage *next, Error *err);
 

@@ -180,7 +180,6 @@ max_connections = 40
 max_prepared_transactions = 10
 log_statement = none
 log_checkpoints = off
-archive_mode = on
 } . ($o{conf} // ''));
 	return $self if defined $o{start} && !$o{start};
 	$node->start;
@@ -490,13 +489,14 @@ sub destroy
 # ---- restore ----
 
 # $pg->restore($name, @args): restores into a new data directory (not started)
-# and returns its object.  It does not archive; enable_archive() changes that.
+# and returns its object, a sibling().  It does not archive; enable_archive()
+# changes that.
 sub restore
 {
 	my ($self, $name, @args) = @_;
 	my $other = $self->sibling($name);
 
-	$self->pgdr_ok('restore', '--target-dir', $other->node->data_dir, @args);
+	$other->pgdr_ok('restore', '--target-dir', $other->node->data_dir, @args);
 	$other->adopt;
 	return $other;
 }
@@ -523,11 +523,13 @@ sub adopt
 port = @{[ $node->port ]}
 unix_socket_directories = '@{[ $node->host ]}'
 archive_mode = off
+fsync = off
 });
 	return;
 }
 
-# Archive with this object's own configuration.
+# Archive with this object's own configuration.  Before the first start: the
+# history of a timeline that began without an archive never gets there.
 sub enable_archive
 {
 	my ($self) = @_;

@@ -1,0 +1,534 @@
+/* dr--0.1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION dr" to load this file. \quit
+
+-- Whoever owns the schema could put something of theirs among what is made
+-- here.
+DO $$
+BEGIN
+	IF (SELECT nspowner FROM pg_catalog.pg_namespace WHERE nspname = 'dr')
+		<> (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user)
+	THEN
+		RAISE EXCEPTION 'schema "dr" exists and belongs to another role'
+			USING HINT = 'Rename or drop it first.';
+	END IF;
+END
+$$;
+
+COMMENT ON SCHEMA dr IS 'disaster recovery: backups, WAL archive, recovery';
+
+-- Roles -----------------------------------------------------------------------
+--
+-- They are of the whole cluster, and so may be there already.  They are left
+-- behind when the extension is dropped.
+
+DO $$
+DECLARE
+	role_name text;
+BEGIN
+	FOREACH role_name IN ARRAY ARRAY['dr_viewer', 'dr_operator', 'dr_admin']
+	LOOP
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles
+					   WHERE rolname = role_name)
+		THEN
+			EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+		END IF;
+	END LOOP;
+END
+$$;
+
+GRANT dr_viewer TO dr_operator;
+GRANT dr_operator TO dr_admin;
+
+COMMENT ON ROLE dr_viewer IS 'may see what the extension dr knows';
+COMMENT ON ROLE dr_operator IS 'dr_viewer, and may back up, verify and check';
+COMMENT ON ROLE dr_admin IS 'dr_operator, and may delete and change policy';
+
+-- The mirror ------------------------------------------------------------------
+--
+-- What the repository held when it was last looked at.  Only
+-- dr.replace_mirror() writes here.
+
+CREATE TABLE dr.repository (
+	name text PRIMARY KEY,
+	store text NOT NULL,
+	path text,
+	cluster text,
+	id text,
+	format integer,
+	encrypted boolean,
+	created_at timestamptz,
+	synced_at timestamptz NOT NULL
+);
+
+COMMENT ON TABLE dr.repository IS 'repositories, as of their last dr.sync()';
+COMMENT ON COLUMN dr.repository.name IS 'its name in the configuration of pgdr';
+COMMENT ON COLUMN dr.repository.store IS 'what it lies on, such as posix';
+COMMENT ON COLUMN dr.repository.path IS 'where it lies';
+COMMENT ON COLUMN dr.repository.cluster IS 'name of the cluster that it is for';
+COMMENT ON COLUMN dr.repository.id IS 'identifier that it was created with';
+COMMENT ON COLUMN dr.repository.format IS 'version of its format';
+COMMENT ON COLUMN dr.repository.encrypted IS 'are its objects encrypted?';
+COMMENT ON COLUMN dr.repository.created_at IS 'when it was created';
+COMMENT ON COLUMN dr.repository.synced_at IS 'when it was looked at';
+
+CREATE TABLE dr.backup (
+	repository text NOT NULL REFERENCES dr.repository ON DELETE CASCADE,
+	label text NOT NULL,
+	target text,
+	type text,
+	state text NOT NULL,
+	sysid numeric(20,0),
+	major integer,
+	version_num integer,
+	start_timeline integer,
+	timeline integer,
+	start_lsn pg_lsn,
+	stop_lsn pg_lsn,
+	start_time timestamptz,
+	stop_time timestamptz,
+	plain_bytes bigint,
+	stored_bytes bigint,
+	file_count bigint,
+	pack_count integer,
+	page_checksums boolean,
+	damaged_pages bigint,
+	wal_ok boolean,
+	verified_at timestamptz,
+	verified_ok boolean,
+	verified_deep boolean,
+	parent text,
+	annotations jsonb,
+	problem text,
+	PRIMARY KEY (repository, label)
+);
+
+COMMENT ON TABLE dr.backup IS 'base backups, as of the last dr.sync()';
+COMMENT ON COLUMN dr.backup.repository IS 'repository that it is in';
+COMMENT ON COLUMN dr.backup.label IS 'its name in the repository';
+COMMENT ON COLUMN dr.backup.target IS 'what was backed up; cluster is all of it';
+COMMENT ON COLUMN dr.backup.type IS 'full or incremental';
+COMMENT ON COLUMN dr.backup.state IS 'complete, running, interrupted (not finished and of no use) or unreadable';
+COMMENT ON COLUMN dr.backup.sysid IS 'system identifier of the cluster';
+COMMENT ON COLUMN dr.backup.major IS 'major version of the server';
+COMMENT ON COLUMN dr.backup.version_num IS 'version of the server, as server_version_num';
+COMMENT ON COLUMN dr.backup.start_timeline IS 'timeline on which it started';
+COMMENT ON COLUMN dr.backup.timeline IS 'timeline on which it stopped';
+COMMENT ON COLUMN dr.backup.start_lsn IS 'position from which WAL is needed to restore it';
+COMMENT ON COLUMN dr.backup.stop_lsn IS 'position up to which WAL is needed to restore it';
+COMMENT ON COLUMN dr.backup.start_time IS 'when it started';
+COMMENT ON COLUMN dr.backup.stop_time IS 'when it stopped: the earliest time to recover to';
+COMMENT ON COLUMN dr.backup.plain_bytes IS 'size of the files';
+COMMENT ON COLUMN dr.backup.stored_bytes IS 'size in the repository';
+COMMENT ON COLUMN dr.backup.file_count IS 'number of files';
+COMMENT ON COLUMN dr.backup.pack_count IS 'number of packs that hold the files';
+COMMENT ON COLUMN dr.backup.page_checksums IS 'were page checksums enabled, and so verified?';
+COMMENT ON COLUMN dr.backup.damaged_pages IS 'pages whose checksum was wrong already in the cluster';
+COMMENT ON COLUMN dr.backup.wal_ok IS 'is the WAL from start_lsn to stop_lsn in the repository?';
+COMMENT ON COLUMN dr.backup.verified_at IS 'when it was last verified';
+COMMENT ON COLUMN dr.backup.verified_ok IS 'was it intact then?';
+COMMENT ON COLUMN dr.backup.verified_deep IS 'was it decrypted and decoded then?';
+COMMENT ON COLUMN dr.backup.parent IS 'backup that an incremental one is based on';
+COMMENT ON COLUMN dr.backup.annotations IS 'what was noted with it';
+COMMENT ON COLUMN dr.backup.problem IS 'why it is unreadable';
+
+CREATE TABLE dr.wal_range (
+	repository text NOT NULL REFERENCES dr.repository ON DELETE CASCADE,
+	sysid numeric(20,0) NOT NULL,
+	major integer NOT NULL,
+	timeline integer NOT NULL,
+	segment_size bigint NOT NULL,
+	first_segment text NOT NULL,
+	last_segment text NOT NULL,
+	start_lsn pg_lsn NOT NULL,
+	end_lsn pg_lsn NOT NULL,
+	segments bigint NOT NULL,
+	bytes bigint,
+	first_commit timestamptz,
+	last_commit timestamptz,
+	PRIMARY KEY (repository, sysid, major, timeline, start_lsn)
+);
+
+COMMENT ON TABLE dr.wal_range IS 'WAL without a gap, as of the last dr.sync(): where one row of a timeline ends and the next begins, segments are missing';
+COMMENT ON COLUMN dr.wal_range.repository IS 'repository that it is in';
+COMMENT ON COLUMN dr.wal_range.sysid IS 'system identifier of the cluster';
+COMMENT ON COLUMN dr.wal_range.major IS 'major version of the server';
+COMMENT ON COLUMN dr.wal_range.timeline IS 'its timeline';
+COMMENT ON COLUMN dr.wal_range.segment_size IS 'size of a segment in bytes';
+COMMENT ON COLUMN dr.wal_range.first_segment IS 'name of the first segment';
+COMMENT ON COLUMN dr.wal_range.last_segment IS 'name of the last segment';
+COMMENT ON COLUMN dr.wal_range.start_lsn IS 'position of the first byte';
+COMMENT ON COLUMN dr.wal_range.end_lsn IS 'position behind the last byte';
+COMMENT ON COLUMN dr.wal_range.segments IS 'number of segments';
+COMMENT ON COLUMN dr.wal_range.bytes IS 'size in the repository; null if the store does not tell';
+COMMENT ON COLUMN dr.wal_range.first_commit IS 'time of the first commit in it; null if none was found';
+COMMENT ON COLUMN dr.wal_range.last_commit IS 'time of the last commit in it; null if none was found';
+
+CREATE TABLE dr.timeline (
+	repository text NOT NULL REFERENCES dr.repository ON DELETE CASCADE,
+	sysid numeric(20,0) NOT NULL,
+	major integer NOT NULL,
+	timeline integer NOT NULL,
+	parent_timeline integer,
+	switch_lsn pg_lsn,
+	has_history boolean NOT NULL,
+	PRIMARY KEY (repository, sysid, major, timeline)
+);
+
+COMMENT ON TABLE dr.timeline IS 'timelines with WAL or a history file, as of the last dr.sync()';
+COMMENT ON COLUMN dr.timeline.repository IS 'repository that it is in';
+COMMENT ON COLUMN dr.timeline.sysid IS 'system identifier of the cluster';
+COMMENT ON COLUMN dr.timeline.major IS 'major version of the server';
+COMMENT ON COLUMN dr.timeline.timeline IS 'its number';
+COMMENT ON COLUMN dr.timeline.parent_timeline IS 'timeline that it left; null for the first one, or if its history is not known';
+COMMENT ON COLUMN dr.timeline.switch_lsn IS 'position at which it left that';
+COMMENT ON COLUMN dr.timeline.has_history IS 'is its history file in the repository?';
+
+CREATE TABLE dr.recovery_window (
+	repository text NOT NULL REFERENCES dr.repository ON DELETE CASCADE,
+	sysid numeric(20,0) NOT NULL,
+	major integer NOT NULL,
+	timeline integer NOT NULL,
+	label text NOT NULL,
+	from_lsn pg_lsn NOT NULL,
+	from_time timestamptz,
+	to_lsn pg_lsn NOT NULL,
+	to_time timestamptz,
+	reachable boolean NOT NULL,
+	missing_segment text,
+	PRIMARY KEY (repository, sysid, major, timeline, from_lsn)
+);
+
+COMMENT ON TABLE dr.recovery_window IS 'from when to when can be recovered, as of the last dr.sync()';
+COMMENT ON COLUMN dr.recovery_window.repository IS 'repository that it is in';
+COMMENT ON COLUMN dr.recovery_window.sysid IS 'system identifier of the cluster';
+COMMENT ON COLUMN dr.recovery_window.major IS 'major version of the server';
+COMMENT ON COLUMN dr.recovery_window.timeline IS 'timeline that is recovered along';
+COMMENT ON COLUMN dr.recovery_window.label IS 'first backup in the window';
+COMMENT ON COLUMN dr.recovery_window.from_lsn IS 'earliest position to recover to: where that backup stopped';
+COMMENT ON COLUMN dr.recovery_window.from_time IS 'earliest time to recover to';
+COMMENT ON COLUMN dr.recovery_window.to_lsn IS 'position behind the last WAL that can be had';
+COMMENT ON COLUMN dr.recovery_window.to_time IS 'time of the last commit that can be had; null if it is not known';
+COMMENT ON COLUMN dr.recovery_window.reachable IS 'can all WAL be reached that the timeline has behind from_lsn? If not, it lies behind a hole';
+COMMENT ON COLUMN dr.recovery_window.missing_segment IS 'first segment of that hole';
+
+-- Writes the mirror -----------------------------------------------------------
+
+CREATE FUNCTION dr.replace_mirror(items jsonb[], listed_at timestamptz)
+RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	repository_name text;
+BEGIN
+	IF (SELECT count(*) FROM unnest(items) AS u(item)
+		WHERE item->>'type' = 'repository') <> 1
+	THEN
+		RAISE EXCEPTION 'listing does not name one repository'
+			USING ERRCODE = 'protocol_violation';
+	END IF;
+
+	-- What somebody else looked at later is not undone, unless the clock has
+	-- been set back since.
+	LOCK TABLE dr.repository IN SHARE ROW EXCLUSIVE MODE;
+	IF EXISTS (SELECT FROM dr.repository
+			   WHERE synced_at > listed_at AND synced_at <= clock_timestamp())
+	THEN
+		RETURN;
+	END IF;
+
+	DELETE FROM dr.repository;
+
+	INSERT INTO dr.repository
+		SELECT r.name, r.store, r.path, r.target, r.id, r.format,
+			   r.encrypted, r.created, listed_at
+		FROM unnest(items) AS u(item),
+			 jsonb_to_record(item) AS r(name text, store text, path text,
+				target text, id text, format integer, encrypted boolean,
+				created timestamptz)
+		WHERE item->>'type' = 'repository'
+		RETURNING name INTO repository_name;
+
+	INSERT INTO dr.backup
+		SELECT repository_name, r.label, r.target, r.backup_type, r.state,
+			   r.sysid, r.major, r.version_num, r.start_timeline, r.timeline,
+			   r.start_lsn, r.stop_lsn, r.start_time, r.stop_time,
+			   r.plain_bytes, r.stored_bytes, r.files, r.packs,
+			   r.page_checksums, r.damaged_pages, r.wal_ok,
+			   r.verified_at, r.verified_ok, r.verified_deep,
+			   r.parent, r.annotations, r.problem
+		FROM unnest(items) AS u(item),
+			 jsonb_to_record(item) AS r(label text, target text,
+				backup_type text, state text, sysid numeric, major integer,
+				version_num integer, start_timeline integer, timeline integer,
+				start_lsn pg_lsn, stop_lsn pg_lsn, start_time timestamptz,
+				stop_time timestamptz, plain_bytes bigint, stored_bytes bigint,
+				files bigint, packs integer, page_checksums boolean,
+				damaged_pages bigint, wal_ok boolean, verified_at timestamptz,
+				verified_ok boolean, verified_deep boolean, parent text,
+				annotations jsonb, problem text)
+		WHERE item->>'type' = 'backup';
+
+	INSERT INTO dr.wal_range
+		SELECT repository_name, r.sysid, r.major, r.timeline, r.segment_size,
+			   r.first_segment, r.last_segment, r.start_lsn, r.end_lsn,
+			   r.segments, r.stored_bytes, r.first_commit, r.last_commit
+		FROM unnest(items) AS u(item),
+			 jsonb_to_record(item) AS r(sysid numeric, major integer,
+				timeline integer, segment_size bigint, first_segment text,
+				last_segment text, start_lsn pg_lsn, end_lsn pg_lsn,
+				segments bigint, stored_bytes bigint,
+				first_commit timestamptz, last_commit timestamptz)
+		WHERE item->>'type' = 'wal_range';
+
+	INSERT INTO dr.timeline
+		SELECT repository_name, r.sysid, r.major, r.timeline,
+			   (r.ancestors->-1->>'timeline')::integer,
+			   (r.ancestors->-1->>'end_lsn')::pg_lsn,
+			   r.has_history
+		FROM unnest(items) AS u(item),
+			 jsonb_to_record(item) AS r(sysid numeric, major integer,
+				timeline integer, ancestors jsonb, has_history boolean)
+		WHERE item->>'type' = 'timeline';
+
+	INSERT INTO dr.recovery_window
+		SELECT repository_name, r.sysid, r.major, r.timeline, r.label,
+			   r.from_lsn, r.from_time, r.to_lsn, r.to_time, NOT r.hole,
+			   r.missing_segment
+		FROM unnest(items) AS u(item),
+			 jsonb_to_record(item) AS r(sysid numeric, major integer,
+				timeline integer, label text, from_lsn pg_lsn,
+				from_time timestamptz, to_lsn pg_lsn, to_time timestamptz,
+				hole boolean, missing_segment text)
+		WHERE item->>'type' = 'recovery_window';
+END
+$$;
+
+COMMENT ON FUNCTION dr.replace_mirror(jsonb[], timestamptz) IS 'internal: replaces the mirror with the lines of "pgdr info"';
+
+-- Actions ---------------------------------------------------------------------
+
+CREATE PROCEDURE dr.sync()
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'dr_sync';
+
+COMMENT ON PROCEDURE dr.sync() IS 'looks at the repository and brings the tables up to date';
+
+CREATE PROCEDURE dr.create_backup(
+	target text DEFAULT 'cluster',
+	type text DEFAULT 'full',
+	annotations jsonb DEFAULT NULL,
+	INOUT label text DEFAULT NULL,
+	INOUT timeline integer DEFAULT NULL,
+	INOUT start_lsn pg_lsn DEFAULT NULL,
+	INOUT stop_lsn pg_lsn DEFAULT NULL,
+	INOUT start_time timestamptz DEFAULT NULL,
+	INOUT stop_time timestamptz DEFAULT NULL,
+	INOUT plain_bytes bigint DEFAULT NULL,
+	INOUT stored_bytes bigint DEFAULT NULL,
+	INOUT damaged_pages bigint DEFAULT NULL,
+	INOUT duration interval DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'dr_create_backup';
+
+COMMENT ON PROCEDURE dr.create_backup(text, text, jsonb, text, integer, pg_lsn, pg_lsn, timestamptz, timestamptz, bigint, bigint, bigint, interval) IS 'takes a base backup, and returns when it and the WAL that it needs are in the repository';
+
+CREATE PROCEDURE dr.verify_integrity(
+	label text DEFAULT NULL,
+	deep boolean DEFAULT false,
+	INOUT ok boolean DEFAULT NULL,
+	INOUT objects bigint DEFAULT NULL,
+	INOUT bytes bigint DEFAULT NULL,
+	INOUT backups bigint DEFAULT NULL,
+	INOUT segments bigint DEFAULT NULL,
+	INOUT errors bigint DEFAULT NULL,
+	INOUT warnings bigint DEFAULT NULL,
+	INOUT problems jsonb DEFAULT NULL,
+	INOUT duration interval DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'dr_verify_integrity';
+
+COMMENT ON PROCEDURE dr.verify_integrity(text, boolean, boolean, bigint, bigint, bigint, bigint, bigint, bigint, jsonb, interval) IS 'proves that one backup, or everything in the repository, is intact and complete';
+
+CREATE FUNCTION dr.check(
+	archive boolean DEFAULT true,
+	OUT severity text,
+	OUT check_name text,
+	OUT object text,
+	OUT message text,
+	OUT detail text,
+	OUT hint text)
+RETURNS SETOF record
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'dr_check';
+
+COMMENT ON FUNCTION dr.check(boolean) IS 'what would keep this cluster from being archived, backed up and recovered; no row if nothing would';
+
+-- Views of the mirror ---------------------------------------------------------
+
+CREATE FUNCTION dr.backups_by_target(target text DEFAULT 'cluster')
+RETURNS SETOF dr.backup
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT b.*
+	FROM dr.backup b
+	WHERE b.target = backups_by_target.target
+		AND b.sysid = (SELECT system_identifier FROM pg_control_system())
+	ORDER BY b.start_time DESC, b.label DESC;
+END;
+
+COMMENT ON FUNCTION dr.backups_by_target(text) IS 'backups of this cluster, the newest first';
+
+CREATE FUNCTION dr.latest_backup(target text DEFAULT 'cluster')
+RETURNS dr.backup
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT b.*
+	FROM dr.backup b
+	WHERE b.target = latest_backup.target
+		AND b.sysid = (SELECT system_identifier FROM pg_control_system())
+		AND b.state = 'complete'
+		AND b.wal_ok
+		AND b.verified_ok IS NOT FALSE
+	ORDER BY b.stop_time DESC, b.label DESC
+	LIMIT 1;
+END;
+
+COMMENT ON FUNCTION dr.latest_backup(text) IS 'newest backup of this cluster that is complete, has its WAL, and was not found damaged; null if there is none';
+
+CREATE FUNCTION dr.get_backup(label text)
+RETURNS dr.backup
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT b.*
+	FROM dr.backup b
+	WHERE b.label = get_backup.label
+	ORDER BY b.repository
+	LIMIT 1;
+END;
+
+COMMENT ON FUNCTION dr.get_backup(text) IS 'the backup of that label; null if there is none';
+
+-- RPO -------------------------------------------------------------------------
+
+CREATE FUNCTION dr.first_commit(
+	from_lsn pg_lsn,
+	to_lsn pg_lsn,
+	OUT commit_time timestamptz,
+	OUT end_lsn pg_lsn)
+LANGUAGE C STRICT VOLATILE
+AS 'MODULE_PATHNAME', 'dr_first_commit';
+
+COMMENT ON FUNCTION dr.first_commit(pg_lsn, pg_lsn) IS 'internal: time of the first commit that ends between two positions of the local WAL, null if there is none up to end_lsn';
+
+CREATE FUNCTION dr.rpo(
+	OUT rpo interval,
+	OUT bytes bigint,
+	OUT oldest_commit timestamptz,
+	OUT safe_lsn pg_lsn,
+	OUT current_lsn pg_lsn,
+	OUT as_of timestamptz,
+	OUT source text,
+	OUT exact boolean,
+	OUT reason text)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	segment_size constant bigint :=
+		pg_size_bytes(current_setting('wal_segment_size'));
+	cluster_sysid constant numeric :=
+		(SELECT system_identifier FROM pg_control_system());
+	missing text;
+	oldest_waiting text;
+	scan record;
+BEGIN
+	as_of := clock_timestamp();
+	source := 'archiver';
+	exact := false;
+
+	-- Without these there is no evidence, and that is not an RPO of zero.
+	IF pg_is_in_recovery() THEN
+		reason := 'the server is in recovery';
+		RETURN;
+	ELSIF current_setting('archive_mode') = 'off' THEN
+		reason := 'archive_mode is off';
+		RETURN;
+	ELSIF (SELECT last_archived_wal IS NULL FROM pg_stat_archiver) THEN
+		reason := 'nothing was archived since the statistics were reset';
+		RETURN;
+	END IF;
+
+	-- The position first, the list after it: a segment that is finished in
+	-- between only makes the list longer.
+	current_lsn := pg_current_wal_flush_lsn();
+	SELECT min(left(name, 24)) INTO oldest_waiting
+		FROM pg_ls_archive_statusdir()
+		WHERE name ~ '^[0-9A-F]{24}\.ready$';
+	IF oldest_waiting IS NULL THEN
+		-- all but the segment that is being written
+		safe_lsn := '0/0'::pg_lsn
+			+ div(current_lsn - '0/0'::pg_lsn, segment_size) * segment_size;
+	ELSE
+		safe_lsn := (substr(oldest_waiting, 9, 8) || '/0')::pg_lsn
+			+ ('x' || right(oldest_waiting, 8))::bit(32)::bigint::numeric
+			* segment_size;
+	END IF;
+
+	-- WAL is of use only behind a backup, and only up to the first hole.
+	SELECT w.missing_segment INTO missing
+		FROM dr.recovery_window w
+		WHERE w.sysid = cluster_sysid
+			AND w.timeline <= ('x' || left(pg_walfile_name(current_lsn), 8))
+				::bit(32)::bigint
+		ORDER BY w.timeline DESC, w.from_lsn DESC
+		LIMIT 1;
+	IF NOT FOUND THEN
+		reason := 'no backup to recover from is known';
+		RETURN;
+	ELSIF missing IS NOT NULL THEN
+		reason := format('segment %s is missing in the repository, and no '
+						 'backup is known since', missing);
+		RETURN;
+	END IF;
+
+	SELECT * INTO scan FROM dr.first_commit(safe_lsn, current_lsn);
+	IF scan.commit_time IS NOT NULL THEN
+		oldest_commit := scan.commit_time;
+		rpo := greatest(as_of - oldest_commit, interval '0');
+		bytes := current_lsn - safe_lsn;
+	ELSIF scan.end_lsn >= current_lsn THEN
+		rpo := interval '0';
+		bytes := 0;
+	ELSE
+		reason := format('no commit was found from %s to %s, where the '
+						 'search was ended', safe_lsn, scan.end_lsn);
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION dr.rpo() IS 'what would be lost if this host were lost now, as far as the archiver knows; null, with the reason, if it cannot be known';
+
+-- Privileges ------------------------------------------------------------------
+
+REVOKE ALL ON ALL ROUTINES IN SCHEMA dr FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA dr FROM PUBLIC;
+REVOKE ALL ON SCHEMA dr FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA dr TO dr_viewer;
+GRANT SELECT ON ALL TABLES IN SCHEMA dr TO dr_viewer;
+GRANT EXECUTE ON FUNCTION
+	dr.backups_by_target(text),
+	dr.latest_backup(text),
+	dr.get_backup(text),
+	dr.rpo()
+TO dr_viewer;
+
+GRANT EXECUTE ON PROCEDURE
+	dr.sync(),
+	dr.create_backup(text, text, jsonb, text, integer, pg_lsn, pg_lsn, timestamptz, timestamptz, bigint, bigint, bigint, interval),
+	dr.verify_integrity(text, boolean, boolean, bigint, bigint, bigint, bigint, bigint, bigint, jsonb, interval)
+TO dr_operator;
+GRANT EXECUTE ON FUNCTION dr.check(boolean) TO dr_operator;

@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * dr.h
+ *	  What the files of the extension share.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef DR_H
+#define DR_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+
+/* dr.config_file; never NULL, may be empty. */
+extern char *dr_config_file;
+
+/* ---- actions.c: what the SQL calls ---- */
+extern PGDLLEXPORT Datum dr_sync(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum dr_create_backup(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum dr_verify_integrity(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum dr_check(PG_FUNCTION_ARGS);
+
+/* ---- commit_scan.c ---- */
+extern PGDLLEXPORT Datum dr_first_commit(PG_FUNCTION_ARGS);
+
+/* ---- mirror.c ---- */
+
+/*
+ * Reads the repository and replaces the mirror with what it holds, as the
+ * given user, who owns the tables.  Must be called within SPI_connect_ext()
+ * with SPI_OPT_NONATOMIC; commits.
+ */
+extern void dr_mirror_sync(Oid owner);
+
+#endif
