@@ -23,12 +23,22 @@
 
 typedef struct Limit Limit;
 
-/* The one of options->repo; lives until the process ends.  Thread-safe. */
+/*
+ * The one of options->repo, with the rates of these options; lives until the
+ * process ends.  Thread-safe.
+ */
 extern Limit *limit_of(const StorageOptions *options);
 
-/* Wait until this much may pass; return at once when there is no limit. */
-extern void limit_upload(Limit *l, size_t bytes);
-extern void limit_download(Limit *l, size_t bytes);
-extern void limit_request(Limit *l);
+/*
+ * Wait until this much may pass; return at once when there is no limit or a
+ * stop is asked for.  Each returns the microseconds that it waited, which no
+ * time-out should count.
+ */
+extern int64_t limit_upload(Limit *l, size_t bytes);
+extern int64_t limit_download(Limit *l, size_t bytes);
+extern int64_t limit_request(Limit *l);
+
+/* How many bytes to send at a time so that the flow is even. */
+extern size_t limit_upload_chunk(Limit *l, size_t most);
 
 #endif

@@ -41,17 +41,22 @@ extern RetryPolicy retry_policy(const StorageOptions *options);
 typedef struct Retry
 {
 	const RetryPolicy *policy;
-	int64_t deadline; /* monotonic */
-	int tries;        /* so far */
+	int64_t begun;    /* monotonic */
+	int64_t deadline; /* likewise */
+	int tries;        /* that failed so far */
 } Retry;
 
 extern void retry_begin(Retry *r, const RetryPolicy *policy);
+
+/* Time that passed on purpose (rate limits) does not count. */
+extern void retry_extend(Retry *r, int64_t usecs);
 
 /*
  * After a failed try: true if it should be tried again, having slept (backoff
  * 100 ms doubling to 10 s with full jitter, or wait_hint microseconds if the
  * server gave a Retry-After); *err is then cleared.  False leaves *err, with
- * the number of tries in its detail.  A stop request ends the wait.
+ * the number of tries in its detail, at once if it is not transient or the
+ * wait would pass the deadline.  A stop request ends the wait: ERR_CANCELED.
  */
 extern bool retry_again(Retry *r, int64_t wait_hint, Error *err);
 
