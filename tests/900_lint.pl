@@ -41,6 +41,8 @@ my %third_party = (
 	'ini' => 'base/config',
 	'libpq-fe' => 'pg/server',
 	'curl/' => 'storage/http',
+	'libssh2' => 'storage/ssh',
+	'libssh2_sftp' => 'storage/ssh',
 	'expat' => 'storage/xml',);
 
 my $banned = qr/\b(strcpy|strcat|sprintf|vsprintf|gets|system|popen|strtok|

@@ -199,6 +199,7 @@ struct StorageWriter
 };
 
 extern const StorageDriver storage_posix;
+extern const StorageDriver storage_sftp;
 extern const StorageDriver storage_memory;
 
 /* The driver of options->type, opened; ERR_CONFIG for an unknown type. */
