@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "storage/fanout.h"
 
 #define GET_CHUNK ((size_t) 64 * 1024)
 
@@ -150,6 +151,8 @@ storage_open(const StorageOptions *options, Storage **out, Error *err)
 	const StorageDriver *driver = storage_driver(type);
 	Error cause = ERROR_INIT;
 
+	if (options->group != NULL)
+		driver = &storage_fanout;
 	if (driver != NULL)
 	{
 		if (driver->open(options, out, &cause))
@@ -229,6 +232,38 @@ storage_stat(Storage *st, const char *name, uint64_t *size, int64_t *mtime,
 				  err);
 }
 
+typedef struct Lookup
+{
+	const char *name;
+	bool found;
+} Lookup;
+
+static bool
+look_for_name(void *arg, const StorageEntry *entry, Error *err)
+{
+	Lookup *lookup = arg;
+
+	(void) err;
+	lookup->found |= !entry->is_dir && strcmp(entry->name, lookup->name) == 0;
+	return true;
+}
+
+/* Whoever may only write and list can still learn which names there are. */
+static bool
+exists_by_list(Storage *st, const char *name, bool *exists)
+{
+	Lookup lookup = {.name = name};
+	const char *slash = strrchr(name, '/');
+	char *dir = mem_strndup(name, slash != NULL ? (size_t) (slash - name) : 0);
+	Error ignored = ERROR_INIT;
+	bool done = storage_list(st, dir, false, look_for_name, &lookup, &ignored);
+
+	*exists = lookup.found;
+	error_clear(&ignored);
+	free(dir);
+	return done;
+}
+
 bool
 storage_exists(Storage *st, const char *name, bool *exists, Error *err)
 {
@@ -237,7 +272,8 @@ storage_exists(Storage *st, const char *name, bool *exists, Error *err)
 	*exists = storage_stat(st, name, NULL, NULL, &cause);
 	if (*exists)
 		return true;
-	if (cause.code == ERR_NOT_FOUND)
+	if (cause.code == ERR_NOT_FOUND ||
+		(cause.code == ERR_DENIED && exists_by_list(st, name, exists)))
 	{
 		error_clear(&cause);
 		return true;

@@ -78,6 +78,7 @@ typedef struct StorageOptions
 	bool create;      /* make the root if it does not exist */
 	const StorageParam *params; /* the driver's own keys, checked */
 	size_t param_count;
+	struct FanoutGroup *group; /* of type "fanout" alone: storage/fanout.h */
 } StorageOptions;
 
 /* The last value of a key, or NULL. */
@@ -212,7 +213,10 @@ extern bool storage_list(Storage *st, const char *prefix, bool recursive,
 						 StorageListFn fn, void *arg, Error *err);
 extern bool storage_stat(Storage *st, const char *name, uint64_t *size,
 						 int64_t *mtime, Error *err);
-/* ERR_NOT_FOUND becomes *exists = false. */
+/*
+ * ERR_NOT_FOUND becomes *exists = false.  A store that does not let us look at
+ * objects (ERR_DENIED) is asked for a listing instead.
+ */
 extern bool storage_exists(Storage *st, const char *name, bool *exists,
 						   Error *err);
 extern bool storage_read_open(Storage *st, const char *name, uint64_t offset,
