@@ -144,6 +144,12 @@ storage_driver(const char *type)
 	return NULL;
 }
 
+const char *
+storage_type(size_t i)
+{
+	return i < sizeof(drivers) / sizeof(drivers[0]) ? drivers[i]->type : NULL;
+}
+
 bool
 storage_open(const StorageOptions *options, Storage **out, Error *err)
 {
