@@ -205,9 +205,9 @@ extern const StorageDriver storage_memory;
 
 /* The driver of options->type, opened; ERR_CONFIG for an unknown type. */
 extern const StorageDriver *storage_driver(const char *type); /* or NULL */
-extern bool storage_open(const StorageOptions *options, Storage **out,
 /* The types there are; NULL behind the last. */
 extern const char *storage_type(size_t i);
+extern bool storage_open(const StorageOptions *options, Storage **out,
 						 Error *err);
 extern void storage_close(Storage *st); /* NULL is fine */
 
