@@ -361,18 +361,13 @@ ssh_fstat(SshFile *file, SshAttrs *out, Error *err)
 	return true;
 }
 
-/* A seek throws away what libssh2 has read ahead. */
-static void
-go_to(SshFile *file, uint64_t offset)
-{
-	if (file->offset != offset)
-		libssh2_sftp_seek64(file->handle, offset);
-	file->offset = offset;
-}
-
 /*
  * libssh2 sends as much as it is shown and says how much of it was answered;
  * what was sent but not answered must be shown to it again.
+ *
+ * It counts what was sent in the same place for reads and writes, and asks for
+ * more than is read at the end of a range.  A write after a read without a
+ * seek would leave out that many bytes.
  *
  * When a write is refused, libssh2 forgets what comes after it, also a request
  * of which a part is sent already; what would follow on this connection would
@@ -387,7 +382,8 @@ ssh_write(SshFile *file, uint64_t offset, const void *data, size_t len,
 
 	if (ssh_file_is_dead(file))
 		return dead(err);
-	go_to(file, offset);
+	libssh2_sftp_seek64(file->handle, offset);
+	file->offset = UINT64_MAX;
 	wait = ssh_wait_begin(file->ssh, SSH_WAIT_DATA);
 	while (len > 0)
 	{
@@ -398,7 +394,6 @@ ssh_write(SshFile *file, uint64_t offset, const void *data, size_t len,
 		{
 			p += n;
 			len -= (size_t) n;
-			file->offset += (uint64_t) n;
 			file->ssh->empty = 0;
 		}
 		else if (n < 0 && n != LIBSSH2_ERROR_EAGAIN)
@@ -435,7 +430,10 @@ ssh_read(SshFile *file, const SshRange *range, void *buf, size_t cap,
 	cap = room_for(range, cap);
 	if (cap == 0)
 		return true;
-	go_to(file, range->offset);
+	/* A seek throws away what was read ahead. */
+	if (file->offset != range->offset)
+		libssh2_sftp_seek64(file->handle, range->offset);
+	file->offset = range->offset;
 	wait = ssh_wait_begin(file->ssh, SSH_WAIT_DATA);
 	do
 		n = libssh2_sftp_read(file->handle, buf, cap);

@@ -34,7 +34,7 @@ struct SshFile
 	SshFile *next;
 	Ssh *ssh; /* NULL: dead */
 	LIBSSH2_SFTP_HANDLE *handle;
-	uint64_t offset; /* where libssh2 would go on */
+	uint64_t offset; /* where reading would go on; UINT64_MAX after a write */
 };
 
 /* What a wait is for, which says when it has lasted too long. */

@@ -21,8 +21,6 @@
 #define SFTP_SERVER "/usr/lib/openssh/sftp-server"
 
 #define REQUEST_EXTENDED 200
-#define REQUEST_RENAME 18
-#define REQUEST_WRITE 6
 #define ANSWER_STATUS 101
 
 static const struct
@@ -41,14 +39,22 @@ typedef struct Packet
 	unsigned char *data;
 } Packet;
 
-typedef struct Filter
+#define ORDERS_MAX 4
+
+typedef struct Order
 {
-	const char *file;
 	char action[16];
 	char request[16];
 	int number;
 	int status;
-	int seen;    /* requests of that kind */
+	int seen; /* requests of that kind */
+} Order;
+
+typedef struct Filter
+{
+	const char *file;
+	Order orders[ORDERS_MAX];
+	int count;
 	bool ending; /* after the answer to ending_id */
 	uint32_t ending_id;
 	pid_t server;
@@ -143,15 +149,15 @@ is_extension(const Packet *p, const char *name)
 }
 
 static bool
-matches(const Filter *f, const Packet *p)
+matches(const Order *o, const Packet *p)
 {
 	if (p->data[0] == REQUEST_EXTENDED)
-		return strcmp(f->request, "fsync") == 0 &&
+		return strcmp(o->request, "fsync") == 0 &&
 			   is_extension(p, "fsync@openssh.com");
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
 	{
 		if (requests[i].type == p->data[0] &&
-			strcmp(requests[i].name, f->request) == 0)
+			strcmp(requests[i].name, o->request) == 0)
 			return true;
 	}
 	return false;
@@ -215,48 +221,73 @@ end_after(Filter *f, const Packet *p)
 	f->ending_id = get32(p->data + 1);
 }
 
+static bool
+is_to(const Order *o, const char *action)
+{
+	return strcmp(o->action, action) == 0;
+}
+
+static bool
+is_lasting(const Order *o)
+{
+	return is_to(o, "refuse") || is_to(o, "replace");
+}
+
+/* Of the rename, only link() is done now. */
+static void
+link_only(Filter *f, const Order *o, const Packet *p)
+{
+	if (is_to(o, "late"))
+		unlink_late(f, p);
+	forward_as(f, p, "hardlink@openssh.com");
+}
+
 /* True if the request is dealt with. */
 static bool
-interfere(Filter *f, Packet *p)
+interfere(Filter *f, const Order *o, Packet *p)
 {
-	if (strcmp(f->action, "refuse") == 0)
-		answer_status(f, p, f->status);
-	else if (strcmp(f->action, "replace") == 0)
+	bool dealt_with = true;
+
+	if (is_to(o, "refuse"))
+		answer_status(f, p, o->status);
+	else if (is_to(o, "replace"))
 		forward_as(f, p, "posix-rename@openssh.com");
 	else
+		dealt_with = false;
+	if (is_to(o, "spoil"))
+		p->data[p->len - 1] ^= 1;
+	if (dealt_with || is_to(o, "spoil"))
+		return dealt_with;
+	unlink(f->file);
+	if (is_to(o, "cut"))
+		end_session(f);
+	if (is_to(o, "slow"))
+		sleep((unsigned) o->status);
+	else
+		end_after(f, p);
+	if (is_to(o, "half") || is_to(o, "late"))
 	{
-		unlink(f->file);
-		if (strcmp(f->action, "cut") == 0)
-			end_session(f);
-		if (strcmp(f->action, "slow") == 0)
-			sleep((unsigned) f->status);
-		if (strcmp(f->action, "swap") == 0)
-			p->data[p->len - 1] ^= 1;
-		if (strcmp(f->action, "lose") == 0 || strcmp(f->action, "half") == 0 ||
-			strcmp(f->action, "late") == 0)
-			end_after(f, p);
-		if (strcmp(f->action, "late") == 0)
-			unlink_late(f, p);
-		if (strcmp(f->action, "half") != 0 && strcmp(f->action, "late") != 0)
-			return false;
-		forward_as(f, p, "hardlink@openssh.com");
+		link_only(f, o, p);
+		return true;
 	}
-	return true;
+	return false;
 }
 
 static void
 from_client(Filter *f)
 {
 	Packet p = receive(f, 0);
-	bool lasting = strcmp(f->action, "refuse") == 0 ||
-				   strcmp(f->action, "replace") == 0;
 	bool dealt_with = false;
 
-	if (f->action[0] != '\0' && matches(f, &p))
+	for (int i = 0; i < f->count; i++)
 	{
-		f->seen++;
-		if (f->seen == f->number || (lasting && f->seen > f->number))
-			dealt_with = interfere(f, &p);
+		Order *o = &f->orders[i];
+
+		if (!matches(o, &p))
+			continue;
+		o->seen++;
+		if (o->seen == o->number || (is_lasting(o) && o->seen > o->number))
+			dealt_with = interfere(f, o, &p) || dealt_with;
 	}
 	if (!dealt_with)
 		forward(f, f->to_server, &p);
@@ -278,12 +309,18 @@ static void
 read_orders(Filter *f)
 {
 	FILE *file = fopen(f->file, "r");
+	char line[200];
 
 	if (file == NULL)
 		return;
-	if (fscanf(file, "%15s %15s %d %d", f->action, f->request, &f->number,
-			   &f->status) < 3)
-		f->action[0] = '\0';
+	while (f->count < ORDERS_MAX && fgets(line, sizeof(line), file) != NULL)
+	{
+		Order *o = &f->orders[f->count];
+
+		if (sscanf(line, "%15s %15s %d %d", o->action, o->request, &o->number,
+				   &o->status) >= 3)
+			f->count++;
+	}
 	fclose(file);
 }
 

@@ -5,20 +5,20 @@
  *	  exactly the request that it is told.
  *
  * It is started by the SSH server, as the program for SFTP: the tests' own
- * program with the arguments "--filter FILE".  The file holds one line
- * "ACTION REQUEST NUMBER [STATUS]"; without it all passes.  The NUMBER-th
- * REQUEST ("open", "write", "rename", "fsync", ...) of a session meets:
+ * program with the arguments "--filter FILE".  The file holds lines
+ * "ACTION REQUEST NUMBER [STATUS]", read when a session starts.  The NUMBER-th
+ * REQUEST ("open", "write", "rename", "fsync", ...) of the session meets:
  *
  *	cut			the session ends before the server sees it
  *	lose		the session ends after the server has done it
  *	half		a rename is done by half: both names are there; the session ends
  *	late		likewise, but the other half is done a second later
  *	slow		it takes STATUS seconds
- *	swap		it is done to other bytes: the first one is changed (write)
+ *	spoil		its last byte is changed (write)
  *	refuse		it and all later ones are answered with STATUS
  *	replace		it and all later ones (renames) replace what is in the way
  *
- * All but the last two happen once: the file is removed.
+ * What ends the session, and slow, happens once: the file is removed.
  *
  *-------------------------------------------------------------------------
  */

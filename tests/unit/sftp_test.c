@@ -120,9 +120,6 @@ typedef struct Login
 
 static const Login logins[] = {
 	{.name = "an ed25519 key", .word = ""},
-	{.name = "an ecdsa key",
-	 .change = {{"private-key-file", "id_ecdsa", true}},
-	 .word = ""},
 	{.name = "a key with a passphrase",
 	 .change = {{"private-key-file", "id_phrase", true},
 				{"passphrase-file", "phrase", true}},
@@ -287,6 +284,31 @@ test_login(const Login *login)
 	if (done)
 		storage_close(st);
 	sftp_target_free(&t);
+}
+
+/*
+ * In a process of its own: libssh2 1.10 forgets to free a number of the key,
+ * which a check for leaks would blame on us.
+ */
+static void
+test_ecdsa(void)
+{
+	char *key = file_join(server.dir, "id_ecdsa");
+	SftpTarget t;
+	Error err = ERROR_INIT;
+	Storage *st;
+	int status = -1;
+	pid_t pid;
+
+	sftp_target_init(&t, &server, "login");
+	sftp_target_set(&t, "private-key-file", key);
+	pid = fork();
+	if (pid == 0)
+		_exit(storage_open(&t.options, &st, &err) ? 0 : 1);
+	waitpid(pid, &status, 0);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "an ecdsa key");
+	sftp_target_free(&t);
+	free(key);
 }
 
 static void
@@ -592,6 +614,7 @@ main(void)
 		return 1;
 	}
 	test_logins();
+	test_ecdsa();
 	test_rsa();
 	test_rsa_host();
 	test_agent();
