@@ -97,6 +97,9 @@ extern void http_response_free(HttpResponse *response);
 /* Value of a header of the answer (any case), caller frees; or NULL. */
 extern char *http_header(const HttpResponse *response, const char *name);
 
+/* "Wed, 12 Oct 2009 17:50:00 GMT" in microseconds since 1970, or 0. */
+extern int64_t http_parse_date(const char *text);
+
 /*
  * A GET whose body is pulled.  When the connection breaks in the middle, the
  * rest is asked for with a Range of its own, if the object is still the same

@@ -172,6 +172,9 @@ http_timed_out(const HttpTransfer *t, int64_t usecs, Error *err)
 static bool
 explain_result(const HttpTransfer *t, const char *host, Error *err)
 {
+	/* what came does not begin as an answer of HTTP 1 does */
+	if (t->result == CURLE_UNSUPPORTED_PROTOCOL && t->connected)
+		return broken_off(t, host, err);
 	switch (t->result)
 	{
 		case CURLE_COULDNT_RESOLVE_HOST:

@@ -151,6 +151,14 @@ http_header(const HttpResponse *response, const char *name)
 	return NULL;
 }
 
+int64_t
+http_parse_date(const char *text)
+{
+	time_t when = curl_getdate(text, NULL);
+
+	return when > 0 ? when * USECS_PER_SEC : 0;
+}
+
 /* Seconds, or a date. */
 int64_t
 http_retry_after(const HttpResponse *answer)
@@ -168,13 +176,8 @@ http_retry_after(const HttpResponse *answer)
 		if (*end == '\0' && seconds >= 0 && seconds < 1000000)
 			wait = seconds * USECS_PER_SEC;
 	}
-	else
-	{
-		time_t when = curl_getdate(text, NULL);
-
-		if (when > 0)
-			wait = when * USECS_PER_SEC - clock_now();
-	}
+	else if (http_parse_date(text) > 0)
+		wait = http_parse_date(text) - clock_now();
 	free(text);
 	return wait > 0 ? wait : 0;
 }

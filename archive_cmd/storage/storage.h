@@ -202,6 +202,7 @@ struct StorageWriter
 extern const StorageDriver storage_posix;
 extern const StorageDriver storage_sftp;
 extern const StorageDriver storage_memory;
+extern const StorageDriver storage_s3;
 
 /* The driver of options->type, opened; ERR_CONFIG for an unknown type. */
 extern const StorageDriver *storage_driver(const char *type); /* or NULL */

@@ -104,6 +104,9 @@ xml_parse(const char *data, size_t len, XmlElementFn fn, void *arg, Error *err)
 	Parse p = {.fn = fn, .arg = arg};
 	bool done;
 
+	/* some servers send blanks while they work, and then the document */
+	for (; len > 0 && strchr(" \t\r\n", *data) != NULL; len--)
+		data++;
 	p.parser = XML_ParserCreate(NULL);
 	if (p.parser == NULL)
 		mem_out_of_memory();

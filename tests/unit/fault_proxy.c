@@ -49,6 +49,8 @@ struct FaultProxy
 	Faults faults; /* under lock, like all below */
 	int generation;
 	int happened;
+	int skipped;
+	int requests;
 	unsigned dice;
 	bool stopping;
 	Link *link[CONNECTIONS_MAX];
@@ -83,6 +85,11 @@ happens(Link *l)
 
 	pthread_mutex_lock(&p->lock);
 	yes = p->faults.times == 0 || p->happened < p->faults.times;
+	if (yes && p->skipped < p->faults.skip)
+	{
+		p->skipped++;
+		yes = false;
+	}
 	if (yes)
 		p->happened++;
 	pthread_mutex_unlock(&p->lock);
@@ -125,6 +132,7 @@ is_busy(Link *l, const Faults *f)
 	bool busy;
 
 	pthread_mutex_lock(&p->lock);
+	p->requests++;
 	p->dice = p->dice * 1103515245U + 12345U;
 	busy = (int) (p->dice >> 16) % 100 < f->busy_percent;
 	pthread_mutex_unlock(&p->lock);
@@ -210,8 +218,9 @@ pass(Link *l, bool upward)
 		return false;
 	if (place_cut > 0 && *count + n >= place_cut && happens(l))
 	{
-		send_all(upward ? l->server : l->client, buf,
-				 (size_t) (place_cut - 1 - *count));
+		if (place_cut - 1 > *count)
+			send_all(upward ? l->server : l->client, buf,
+					 (size_t) (place_cut - 1 - *count));
 		cut(l, f.reset);
 		return false;
 	}
@@ -224,7 +233,7 @@ pass(Link *l, bool upward)
 		happens(l))
 		buf[f.flip_down - 1 - *count] ^= 1;
 	*count += n;
-	if (upward && f.busy_percent > 0)
+	if (upward && (f.busy_percent > 0 || f.count))
 		return pass_requests(l, &f, buf, (size_t) n);
 	return send_all(upward ? l->server : l->client, buf, (size_t) n);
 }
@@ -321,7 +330,7 @@ fault_proxy_set(FaultProxy *proxy, const Faults *faults)
 	pthread_mutex_lock(&proxy->lock);
 	proxy->faults = *faults;
 	proxy->generation++;
-	proxy->happened = 0;
+	proxy->happened = proxy->skipped = proxy->requests = 0;
 	pthread_mutex_unlock(&proxy->lock);
 }
 
@@ -332,6 +341,17 @@ fault_proxy_count(FaultProxy *proxy)
 
 	pthread_mutex_lock(&proxy->lock);
 	n = proxy->happened;
+	pthread_mutex_unlock(&proxy->lock);
+	return n;
+}
+
+int
+fault_proxy_requests(FaultProxy *proxy)
+{
+	int n;
+
+	pthread_mutex_lock(&proxy->lock);
+	n = proxy->requests;
 	pthread_mutex_unlock(&proxy->lock);
 	return n;
 }

@@ -29,6 +29,8 @@ typedef struct Faults
 	bool reset;         /* cut by RST */
 	bool refuse;        /* close each new connection at once */
 	int busy_percent;   /* answer so many HTTP requests with 503 SlowDown */
+	bool count;         /* HTTP requests, for fault_proxy_requests() */
+	int skip;           /* let so many go well first */
 	int times;          /* so many faults, then none; 0: without end */
 } Faults;
 
@@ -37,6 +39,8 @@ extern int fault_proxy_port(const FaultProxy *proxy);
 extern void fault_proxy_set(FaultProxy *proxy, const Faults *faults);
 /* How many faults have happened since fault_proxy_set(). */
 extern int fault_proxy_count(FaultProxy *proxy);
+/* How many HTTP requests have passed since then, if they are counted. */
+extern int fault_proxy_requests(FaultProxy *proxy);
 extern void fault_proxy_stop(FaultProxy *proxy);
 
 #endif

@@ -103,6 +103,8 @@ main(void)
 		   "<c><k>y</k></c>\n</r>",
 		   "r/c/k=x;r/c/s=1;r/c=;r/c/k=y;r/c=;r=\n;",
 		   "elements in the order of their ends");
+	parses("\r\n  <?xml version='1.0'?><a>b</a>\n", "a=b;",
+		   "blanks in front of the document");
 	parses("<n:r xmlns:n='u'><n:k>v</n:k></n:r>", "r/k=v;r=;",
 		   "prefixes do not count");
 	parses("<a>1 &lt; 2 &amp; &#51;<![CDATA[<&]]></a>", "a=1 < 2 & 3<&;",
