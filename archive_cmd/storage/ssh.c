@@ -30,8 +30,12 @@
 /* How late a request to stop may be noticed. */
 #define POLL_MAX (USECS_PER_SEC / 10)
 
-/* A server that is asked whether it is alive has to have several chances. */
+/*
+ * A server that is asked whether it is alive has to have several chances, and
+ * libssh2 asks every two seconds at most.
+ */
 #define PINGS_PER_STALL 4
+#define DISK_STALL_MIN (5 * USECS_PER_SEC)
 
 /*
  * When the server closes the channel in the middle of an answer, libssh2 1.10
@@ -178,6 +182,16 @@ wanted_events(const Ssh *ssh)
 	return events;
 }
 
+static int64_t
+stall_timeout(const SshWait *wait)
+{
+	int64_t stall = wait->ssh->options->stall_timeout;
+
+	if (wait->kind == SSH_WAIT_DISK && stall < DISK_STALL_MIN)
+		return DISK_STALL_MIN;
+	return stall;
+}
+
 /*
  * A disk may take long over an fsync.  Whether the server is alive meanwhile
  * is seen from its answer to another message; only when nothing is half sent,
@@ -186,7 +200,7 @@ wanted_events(const Ssh *ssh)
 static void
 ping(SshWait *wait, int64_t now)
 {
-	int64_t interval = wait->ssh->options->stall_timeout / PINGS_PER_STALL;
+	int64_t interval = stall_timeout(wait) / PINGS_PER_STALL;
 	int ignored;
 
 	if (wait->kind != SSH_WAIT_DISK || now - wait->pinged_at < interval ||
@@ -203,7 +217,7 @@ bool
 ssh_wait(SshWait *wait, Error *err)
 {
 	Ssh *ssh = wait->ssh;
-	int64_t stall = ssh->options->stall_timeout;
+	int64_t stall = stall_timeout(wait);
 	int64_t now = clock_monotonic();
 	struct pollfd pfd = {.fd = ssh->fd, .events = wanted_events(ssh)};
 

@@ -116,13 +116,25 @@ start()
 	fail "the server does not answer"
 }
 
+# The process and all below it: sessions have process groups of their own.
+family()
+{
+	local child
+
+	echo "$1"
+	for child in $(ps -o pid= --ppid "$1")
+	do
+		family "$child"
+	done
+}
+
 stop()
 {
 	local pid
 
 	pid=$(cat "$dir/sshd.pid")
-	kill -CONT -- "-$pid" 2>/dev/null || true
-	kill -KILL -- "-$pid" 2>/dev/null || true
+	kill -STOP "$pid" 2>/dev/null || true
+	family "$pid" | xargs kill -KILL 2>/dev/null || true
 	rm -f "$dir/sshd.pid"
 }
 

@@ -275,8 +275,8 @@ static const Fault faults[] = {
 	{.operation = CREATE, .orders = "lose rename 1", .temps = 2},
 
 	/* slow, not broken; and broken, not slow */
-	{.operation = PUT_SMALL,
-	 .orders = "slow fsync 1 3",
+	{.operation = PUT_BIG,
+	 .orders = "slow fsync 1 8",
 	 .key = "stall-timeout",
 	 .value = "1s"},
 	{.operation = PUT_SMALL,

@@ -2,13 +2,14 @@
  *
  * sftp_server.c
  *	  A real OpenSSH server for the tests of the sftp driver: starts
- *	  tests/services/sshd.sh in a process group of its own.
+ *	  tests/services/sshd.sh.
  *
  *-------------------------------------------------------------------------
  */
 #include "sftp_server.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <pwd.h>
@@ -26,6 +27,7 @@
 #include "base/mem.h"
 
 #define START_TIME (20 * USECS_PER_SEC)
+#define MAX_PROCESSES 500
 
 static struct sockaddr_in
 loopback_address(int port)
@@ -143,10 +145,7 @@ sftp_server_start(SftpServer *s)
 
 	s->pid = fork();
 	if (s->pid == 0)
-	{
-		setsid();
 		run_script(s, "run");
-	}
 	while (!answers(s->port))
 	{
 		if (clock_monotonic() > until ||
@@ -160,11 +159,54 @@ sftp_server_start(SftpServer *s)
 	return true;
 }
 
+/* The parent of a process, from "PID (name) S PPID ..."; 0 if it is gone. */
+static pid_t
+parent_of(pid_t pid)
+{
+	char *path = mem_printf("/proc/%d/stat", (int) pid);
+	FILE *file = fopen(path, "r");
+	char line[1024] = "";
+	const char *end;
+	int parent = 0;
+
+	free(path);
+	if (file == NULL)
+		return 0;
+	if (fgets(line, sizeof(line), file) != NULL &&
+		(end = strrchr(line, ')')) != NULL)
+		(void) sscanf(end + 1, " %*c %d", &parent);
+	fclose(file);
+	return parent;
+}
+
+static bool
+descends_from(pid_t pid, pid_t ancestor)
+{
+	while (pid > 1 && pid != ancestor)
+		pid = parent_of(pid);
+	return pid == ancestor;
+}
+
+/* A session is a session of its own, so there is no group to signal. */
 void
 sftp_server_signal(const SftpServer *s, int signo)
 {
-	if (s->pid > 0)
-		kill(-s->pid, signo);
+	pid_t found[MAX_PROCESSES];
+	size_t count = 0;
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+
+	while (s->pid > 0 && count < MAX_PROCESSES &&
+		   (entry = readdir(dir)) != NULL)
+	{
+		pid_t pid = (pid_t) strtol(entry->d_name, NULL, 10);
+
+		if (pid > 0 && descends_from(pid, s->pid))
+			found[count++] = pid;
+	}
+	closedir(dir);
+	for (size_t i = 0; i < count; i++)
+		kill(found[i], signo);
 }
 
 void
@@ -172,7 +214,8 @@ sftp_server_stop(SftpServer *s)
 {
 	if (s->pid <= 0)
 		return;
-	sftp_server_signal(s, SIGCONT);
+	/* Stopped, it starts no other process while the first ones go. */
+	kill(s->pid, SIGSTOP);
 	sftp_server_signal(s, SIGKILL);
 	waitpid(s->pid, NULL, 0);
 	s->pid = 0;

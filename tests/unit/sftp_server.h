@@ -18,7 +18,7 @@ typedef struct SftpServer
 	char *dir;  /* keys, configuration, log */
 	char *root; /* where repositories are */
 	int port;
-	pid_t pid;                /* also of its process group; 0: not running */
+	pid_t pid;                /* 0: not running */
 	const char *sftp;         /* another program for SFTP, or NULL */
 	const char *host_keys;    /* as SSHD_HOST_KEYS, or NULL */
 	const char *options;      /* as SSHD_OPTIONS, or NULL */
