@@ -17,7 +17,8 @@
 #define GET_CHUNK ((size_t) 64 * 1024)
 
 static const StorageDriver *const drivers[] = {&storage_posix, &storage_s3,
-											   &storage_sftp, &storage_memory};
+											   &storage_sftp, &storage_azure,
+											   &storage_memory};
 
 /*
  * One call of a driver.  The cause is kept apart from the caller's Error until

@@ -203,6 +203,7 @@ extern const StorageDriver storage_posix;
 extern const StorageDriver storage_sftp;
 extern const StorageDriver storage_memory;
 extern const StorageDriver storage_s3;
+extern const StorageDriver storage_azure;
 
 /* The driver of options->type, opened; ERR_CONFIG for an unknown type. */
 extern const StorageDriver *storage_driver(const char *type); /* or NULL */
