@@ -255,6 +255,19 @@ explain_status(const HttpTransfer *t, Error *err)
 	free(host);
 }
 
+/* libcurl takes the end of the connection for the end of the head. */
+static bool
+cut_in_head(const HttpTransfer *t, Error *err)
+{
+	char *host = http_host(t->request->url);
+
+	error_set(err, ERR_IO,
+			  "lost the connection to \"%s\" at the start of its answer", host);
+	err->transient = true;
+	free(host);
+	return false;
+}
+
 bool
 http_judge(HttpTransfer *t, Error *err)
 {
@@ -263,6 +276,8 @@ http_judge(HttpTransfer *t, Error *err)
 
 	if (t->result != CURLE_OK)
 		return http_transfer_failed(t, err);
+	if (!t->head_done)
+		return cut_in_head(t, err);
 	if ((status >= 200 && status < 300) ||
 		(request->accept != NULL && request->accept(status)))
 		return request->check == NULL ||

@@ -354,8 +354,11 @@ check_time(HttpTransfer *t, Error *err)
 	int64_t stall = t->http->policy.stall_timeout;
 
 	if (t->request->last_words)
-		return now < t->retry->begun + LAST_WORDS_TIMEOUT ||
-			   http_timed_out(t, LAST_WORDS_TIMEOUT, err);
+	{
+		int64_t most = stall < LAST_WORDS_TIMEOUT ? stall : LAST_WORDS_TIMEOUT;
+
+		return now < t->retry->begun + most || http_timed_out(t, most, err);
+	}
 	if (!thread_check_stop(err))
 		return false;
 	if (t->connected && now - t->moved_at > stall / 4)

@@ -210,6 +210,7 @@ pass(Link *l, bool upward)
 	Faults f = current_faults(l);
 	int64_t place_cut = upward ? f.cut_up : f.cut_down;
 	int64_t place_stall = upward ? f.stall_up : f.stall_down;
+	int64_t place_flip = upward ? f.flip_up : f.flip_down;
 	int64_t *count = upward ? &l->up : &l->down;
 	char buf[16384];
 	ssize_t n = recv(upward ? l->client : l->server, buf, sizeof(buf), 0);
@@ -229,9 +230,8 @@ pass(Link *l, bool upward)
 		l->stalled = true;
 		return true;
 	}
-	if (!upward && f.flip_down > *count && f.flip_down <= *count + n &&
-		happens(l))
-		buf[f.flip_down - 1 - *count] ^= 1;
+	if (place_flip > *count && place_flip <= *count + n && happens(l))
+		buf[place_flip - 1 - *count] ^= 1;
 	*count += n;
 	if (upward && (f.busy_percent > 0 || f.count))
 		return pass_requests(l, &f, buf, (size_t) n);

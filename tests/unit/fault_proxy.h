@@ -25,7 +25,8 @@ typedef struct Faults
 	int64_t cut_down;   /* 1: the answer is lost */
 	int64_t stall_up;   /* nothing passes any more */
 	int64_t stall_down; /* likewise */
-	int64_t flip_down;  /* change a bit of this byte */
+	int64_t flip_up;    /* change a bit of this byte */
+	int64_t flip_down;  /* likewise */
 	bool reset;         /* cut by RST */
 	bool refuse;        /* close each new connection at once */
 	int busy_percent;   /* answer so many HTTP requests with 503 SlowDown */
