@@ -101,17 +101,18 @@ find_home(const Settings *settings, GetOptions *options)
  * to ask it is not there (a key, a directory) is a matter of configuration.
  */
 static bool
-prepare(Context *ctx, Repo **repo, GetOptions *options, Error *err)
+prepare(Context *ctx, RepoSet **set, GetOptions *options, Error *err)
 {
 	const Settings *settings = ctx_settings(ctx, err);
 
-	*repo = settings != NULL ? ctx_repo(ctx, err) : NULL;
-	if (*repo == NULL)
+	*set = settings != NULL ? ctx_repo_set(ctx, err) : NULL;
+	if (*set == NULL)
 	{
 		if (err->code == ERR_NOT_FOUND)
 			err->code = ERR_CONFIG;
 		return false;
 	}
+	repo_set_forget(*set);
 	find_home(settings, options);
 	return true;
 }
@@ -121,11 +122,11 @@ try_get(Context *ctx, Error *err)
 {
 	GetOptions options = {.name = ctx_argument(ctx, 0),
 						  .destination = ctx_argument(ctx, 1)};
-	Repo *repo;
+	RepoSet *set;
 
-	if (!prepare(ctx, &repo, &options, err))
+	if (!prepare(ctx, &set, &options, err))
 		return false;
-	return get_wal_file(repo, &options, err);
+	return get_wal_file(set, &options, err);
 }
 
 /* Could a little patience help? */
@@ -161,11 +162,11 @@ static void
 name_what_failed(Context *ctx, Error *err)
 {
 	Error why = ERROR_INIT;
-	const RepoSettings *repo = ctx_repo_settings(ctx, &why);
+	const RepoSet *set = ctx_repo_set(ctx, &why);
 
-	if (repo != NULL)
+	if (set != NULL && set->count == 1)
 		error_prefix(err, "could not get \"%s\" from repository \"%s\"",
-					 ctx_argument(ctx, 0), repo->name);
+					 ctx_argument(ctx, 0), repo_set_name(set, 0));
 	else
 		error_prefix(err, "could not get \"%s\"", ctx_argument(ctx, 0));
 	error_clear(&why);

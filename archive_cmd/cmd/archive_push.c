@@ -4,7 +4,8 @@
  *	  pgdr archive-push PATH: the server's archive_command.
  *
  * result: command, name, already (identical content was there before),
- * plain_size, stored_size.
+ * plain_size, stored_size, repositories (array of objects with name, stored and,
+ * if it is not, message).
  *
  *-------------------------------------------------------------------------
  */
@@ -62,7 +63,7 @@ run_archive_push(Context *ctx, Error *err)
 	const Settings *settings = ctx_settings(ctx, err);
 	PgControl control;
 	PushResult result;
-	Repo *repo;
+	RepoSet *set;
 	Json *obj;
 
 	if (settings == NULL ||
@@ -70,8 +71,8 @@ run_archive_push(Context *ctx, Error *err)
 		!pg_control_read(settings->pgdata, &control, err))
 		return false;
 	ctx_only_writes(ctx);
-	repo = ctx_repo(ctx, err);
-	if (repo == NULL || !push_file(repo, path, &control, &result, err))
+	set = ctx_repo_set(ctx, err);
+	if (set == NULL || !push_file(set, path, &control, &result, err))
 		return false;
 	log_debug("\"%s\" is in the repository%s", result.name,
 			  result.already ? " already" : "");
@@ -81,6 +82,7 @@ run_archive_push(Context *ctx, Error *err)
 	json_put_bool(obj, "already", result.already);
 	json_put_int(obj, "plain_size", (int64_t) result.plain_size);
 	json_put_int(obj, "stored_size", (int64_t) result.stored_size);
+	json_put(obj, "repositories", ctx_outcomes_json(set, "stored"));
 	ctx_emit(ctx, "result", obj);
 	return true;
 }

@@ -7,6 +7,8 @@
  * shows them (label, target, type, lsn and time of start and stop, sizes,
  * annotations, damaged_pages; see doc/pgdr.md), and
  *	duration_ms		from the first word with the server to the manifest
+ *	repositories	array of objects with name, complete (boolean) and, if it
+ *					is not, message
  *
  * The exit status is EXIT_PROBLEMS when the backup is complete but was made of
  * damaged pages.
@@ -123,14 +125,27 @@ show_text(Context *ctx, const BackupInfo *info, int64_t usecs)
 }
 
 static void
-show_result(Context *ctx, const BackupInfo *info, int64_t usecs)
+show_repositories(Context *ctx, const RepoSet *set)
+{
+	for (size_t i = 0; set->count > 1 && i < set->count; i++)
+		ctx_print(ctx, "  %s %s\n",
+				  error_is_set(&set->members[i].why) ? "NOT IN:  "
+													 : "in:      ",
+				  repo_set_name(set, i));
+}
+
+static void
+show_result(Context *ctx, const RepoSet *set, const BackupInfo *info,
+			int64_t usecs)
 {
 	Json *obj = backup_info_json(info);
 
 	json_put_str(obj, "command", "backup");
 	json_put_int(obj, "duration_ms", usecs / 1000);
+	json_put(obj, "repositories", ctx_outcomes_json(set, "complete"));
 	ctx_emit(ctx, "result", obj);
 	show_text(ctx, info, usecs);
+	show_repositories(ctx, set);
 	if (info->damaged_pages > 0)
 		ctx_found_problems(ctx);
 }
@@ -140,19 +155,19 @@ take(Context *ctx, const BackupOptions *given, Error *err)
 {
 	BackupOptions take_options = *given;
 	BackupInfo info = {0};
-	Repo *repo;
+	RepoSet *set;
 	int64_t begun = clock_monotonic();
 	bool done;
 
 	ctx_only_writes(ctx);
-	repo = ctx_repo(ctx, err);
-	if (repo == NULL)
+	set = ctx_repo_set(ctx, err);
+	if (set == NULL)
 		return false;
 	take_options.progress = ctx_progress_start(ctx);
-	done = backup_take(repo, &take_options, &info, err);
+	done = backup_take(set, &take_options, &info, err);
 	ctx_progress_stop(ctx);
 	if (done)
-		show_result(ctx, &info, clock_monotonic() - begun);
+		show_result(ctx, set, &info, clock_monotonic() - begun);
 	backup_info_free(&info);
 	return done;
 }

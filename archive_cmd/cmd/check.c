@@ -5,7 +5,7 @@
  *
  * problem: one line each; its check is one of pgdata, connection, cluster,
  * wal_level, archive_mode, archive_library, archive_command, archiver,
- * archive, key, repository, space, backup, clock.
+ * archive, key, repository, space, backup, missing, clock.
  * result: command, errors, warnings, segment (that went through the server
  * and back), archive_ms.
  *
@@ -14,16 +14,19 @@
 #include "cmd/cmd.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "job/check.h"
 
 /*
  * A key file that cannot be used is a problem to report among the others,
  * not the end of the check: what only writes does not need the identity.
  */
-static Repo *
-open_repo(Context *ctx, const Settings *settings, uint64_t *errors, Error *err)
+static RepoSet *
+choose_repos(Context *ctx, const Settings *settings, uint64_t *errors,
+			 Error *err)
 {
 	RepoKeys keys;
 	Error why = ERROR_INIT;
@@ -43,7 +46,7 @@ open_repo(Context *ctx, const Settings *settings, uint64_t *errors, Error *err)
 		(*errors)++;
 	}
 	error_clear(&why);
-	return ctx_repo(ctx, err);
+	return ctx_repo_set(ctx, err);
 }
 
 static void
@@ -77,22 +80,30 @@ run_check(Context *ctx, Error *err)
 	uint64_t errors = 0;
 	CheckOptions options;
 	CheckResult result;
-	Repo *repo;
+	RepoSet *set;
+	RetentionPolicy *policies;
+	bool done;
 
 	if (settings == NULL)
 		return false;
-	repo = open_repo(ctx, settings, &errors, err);
-	if (repo == NULL)
+	set = choose_repos(ctx, settings, &errors, err);
+	if (set == NULL)
 		return false;
+	policies = mem_zalloc(set->count * sizeof(*policies));
+	for (size_t i = 0; i < set->count; i++)
+		policies[i] = ctx_member_settings(ctx, i)->retention;
 	options = (CheckOptions){.pgdata = settings->pgdata,
 							 .connection = settings->connection,
 							 .config_file = settings->file,
 							 .identity_file = settings->identity_file,
 							 .archive_timeout = settings->archive_timeout,
 							 .archive = !ctx_flag(ctx, "no-archive"),
+							 .policies = policies,
 							 .problem = ctx_problem,
 							 .problem_arg = ctx};
-	if (!check_run(repo, &options, &result, err))
+	done = check_run(set, &options, &result, err);
+	free(policies);
+	if (!done)
 		return false;
 	result.errors += errors;
 	say_result(ctx, &result);

@@ -9,9 +9,10 @@
  *	progress	phase, done_bytes, total_bytes, done_items, total_items,
  *				elapsed_ms
  *	error		code (error_code_name), message, detail, hint, transient, exit
- *	problem		severity (error, warning), check, object, message, detail, hint
+ *	problem		severity (error, warning), repository, check, object, message,
+ *				detail, hint
  *	repository, backup, wal_range, timeline, recovery_window, decision,
- *	object, plan	items of a listing (doc/pgdr.md has their members)
+ *	object, plan, action	items of a listing (doc/pgdr.md has their members)
  *	result		command, and what the command made; always the last line of a
  *				command that did what it was asked to
  * Absent members are unknown or do not apply.  Times are ISO 8601 in UTC,
@@ -30,6 +31,7 @@
 #include "base/progress.h"
 #include "cmd/settings.h"
 #include "job/verify.h"
+#include "repo/repo_set.h"
 
 /* Exit statuses (doc/pgdr.md). */
 #define EXIT_DONE 0
@@ -98,9 +100,32 @@ extern const char *ctx_program(const Context *ctx); /* absolute path of pgdr */
 extern const Settings *ctx_settings(Context *ctx, Error *err);
 /* Before ctx_repo(): identities are not needed and need not be readable. */
 extern void ctx_only_writes(Context *ctx);
+/* All repositories, or the one chosen with --repo; none is opened by this. */
+extern RepoSet *ctx_repo_set(Context *ctx, Error *err);
+/* What the configuration says of a member of that set. */
+extern const RepoSettings *ctx_member_settings(const Context *ctx,
+											   size_t member);
 /* The repository chosen with --repo, else the first; opened once. */
 extern Repo *ctx_repo(Context *ctx, Error *err);
-extern const RepoSettings *ctx_repo_settings(Context *ctx, Error *err);
+/* One by its name; ERR_USAGE if there is none such. */
+extern const RepoSettings *ctx_repo_named(Context *ctx, const char *name,
+										  Error *err);
+
+/*
+ * One repository after the other; what is emitted meanwhile gets a member
+ * "repository".  One that fails does not keep the others from their turn: the
+ * error is the first one's, with the others in its detail.
+ */
+typedef struct EachRepo
+{
+	bool (*run)(Context *ctx, size_t member, Repo *repo, void *arg, Error *err);
+	void *arg;
+	bool forgive_absence; /* ERR_NOT_FOUND, if it is not so everywhere */
+	bool quiet;           /* no heading for people */
+} EachRepo;
+extern bool ctx_each_repo(Context *ctx, const EachRepo *each, Error *err);
+/* What is emitted from now on is about this member; SIZE_MAX: about none. */
+extern void ctx_current(Context *ctx, size_t member);
 
 /* ---- what a command says ---- */
 extern bool ctx_json(const Context *ctx);
@@ -109,6 +134,11 @@ extern void ctx_print(Context *ctx, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* One JSON line of the given type; nothing in text mode.  Takes obj over. */
 extern void ctx_emit(Context *ctx, const char *type, Json *obj);
+/*
+ * What became of each member: an array of objects with name, whether it has
+ * no why (under the key given), and its message if it has.
+ */
+extern Json *ctx_outcomes_json(const RepoSet *set, const char *key);
 /* A problem, in either mode; also counts. */
 extern void ctx_problem(void *ctx, const Problem *problem);
 /* Ask for EXIT_PROBLEMS although the command did its work. */

@@ -16,7 +16,6 @@
 
 #include "base/mem.h"
 #include "cmd/output.h"
-#include "cmd/suggest.h"
 
 /* By the kernel's word: argv[0] is whatever the caller liked. */
 static char *
@@ -41,7 +40,7 @@ void
 context_free(Context *ctx)
 {
 	ctx_progress_stop(ctx);
-	repo_close(ctx->repo);
+	repo_set_free(&ctx->set);
 	if (ctx->keys_loaded)
 		repo_keys_free(&ctx->keys);
 	if (ctx->settings_loaded)
@@ -148,60 +147,6 @@ ctx_settings(Context *ctx, Error *err)
 	return ctx->settings_loaded ? &ctx->settings : NULL;
 }
 
-const RepoSettings *
-ctx_repo_settings(Context *ctx, Error *err)
-{
-	const Settings *settings = ctx_settings(ctx, err);
-	const char *name = ctx_option(ctx, "repo");
-	Suggest s;
-
-	if (settings == NULL)
-		return NULL;
-	if (name == NULL)
-		return &settings->repos[0];
-	suggest_start(&s, name);
-	for (size_t i = 0; i < settings->repo_count; i++)
-	{
-		if (strcmp(settings->repos[i].name, name) == 0)
-			return &settings->repos[i];
-		suggest_offer(&s, settings->repos[i].name);
-	}
-	error_set(err, ERR_USAGE,
-			  "repository \"%s\" is not in configuration file \"%s\"", name,
-			  settings->file);
-	if (s.best != NULL)
-		error_hint(err, "Perhaps you meant \"%s\".", s.best);
-	return NULL;
-}
-
-static bool
-load_keys(Context *ctx, const Settings *settings, Error *err)
-{
-	if (!ctx->keys_loaded)
-		ctx->keys_loaded = ctx->write_only
-							   ? settings_load_write_keys(settings, &ctx->keys,
-														  err)
-							   : settings_load_keys(settings, &ctx->keys, err);
-	return ctx->keys_loaded;
-}
-
-Repo *
-ctx_repo(Context *ctx, Error *err)
-{
-	const RepoSettings *chosen;
-	RepoOptions options;
-
-	if (ctx->repo != NULL)
-		return ctx->repo;
-	chosen = ctx_repo_settings(ctx, err);
-	if (chosen == NULL || !load_keys(ctx, &ctx->settings, err))
-		return NULL;
-	options = settings_repo_options(&ctx->settings, chosen, &ctx->keys);
-	if (!repo_open(&options, &ctx->repo, err))
-		return NULL;
-	return ctx->repo;
-}
-
 /* ---- what a command says ---- */
 
 bool
@@ -226,6 +171,9 @@ ctx_print(Context *ctx, const char *fmt, ...)
 void
 ctx_emit(Context *ctx, const char *type, Json *obj)
 {
+	if (ctx->current != NULL && strcmp(type, "result") != 0 &&
+		strcmp(type, "repository") != 0)
+		json_put_str(obj, "repository", ctx->current);
 	if (ctx_json(ctx))
 		output_json(type, obj);
 	else
@@ -239,7 +187,7 @@ ctx_problem(void *arg, const Problem *problem)
 
 	if (!problem->warning)
 		ctx->status = EXIT_PROBLEMS;
-	output_problem(problem);
+	output_problem(problem, ctx->current);
 }
 
 void

@@ -26,7 +26,9 @@ struct Context
 	bool keys_loaded;
 	Settings settings;
 	RepoKeys keys;
-	Repo *repo;
+	bool set_made;
+	RepoSet set;
+	const char *current; /* repository that is being worked on, or NULL */
 	ProgressShow *progress;
 };
 

@@ -9,9 +9,11 @@
  *
  * decision: object ("backup LABEL", "WAL 1: 0/1000000 - 0/3000000"), label (of
  * a backup), action (keep, remove), reason.
- * result: command, dry_run, keep_full, keep_time_ms, and what was removed:
- * backups, segments, leftovers (objects of interrupted backups, temporary
- * files), bytes (stored).  With --dry-run these four are absent.
+ * result: command, dry_run, keep_full, keep_time_ms (of the first repository),
+ * and what was removed: backups, segments, leftovers (objects of interrupted
+ * backups, temporary files, old quarantine), bytes (stored); repositories:
+ * array of objects with name, keep_full, keep_time_ms and the same four.  With
+ * --dry-run what was removed is absent.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,16 +24,20 @@
 #include "base/clock.h"
 #include "job/expire.h"
 
-static bool
-read_policy(Context *ctx, RetentionPolicy *policy, Error *err)
+typedef struct Run
 {
-	const RepoSettings *settings = ctx_repo_settings(ctx, err);
+	RetentionPolicy policy; /* of the first repository */
+	ExpireResult sum;
+	Json *repositories;
+} Run;
+
+static bool
+read_policy(Context *ctx, size_t member, RetentionPolicy *policy, Error *err)
+{
 	const char *time = ctx_option(ctx, "keep-time");
 	int64_t keep_full;
 
-	if (settings == NULL)
-		return false;
-	*policy = settings->retention;
+	*policy = ctx_member_settings(ctx, member)->retention;
 	keep_full = policy->keep_full;
 	if (!ctx_option_int(ctx, "keep-full", 0, UINT32_MAX, &keep_full, err))
 		return false;
@@ -62,69 +68,113 @@ show_decisions(Context *ctx, const RetentionPlan *plan)
 
 /* removed is NULL when nothing was done. */
 static void
-say_result(Context *ctx, const RetentionPolicy *policy,
+put_result(Json *obj, const RetentionPolicy *policy,
 		   const ExpireResult *removed)
+{
+	json_put_int(obj, "keep_full", policy->keep_full);
+	json_put_int(obj, "keep_time_ms", policy->keep_time / 1000);
+	if (removed == NULL)
+		return;
+	json_put_int(obj, "backups", (int64_t) removed->backups);
+	json_put_int(obj, "segments", (int64_t) removed->segments);
+	json_put_int(obj, "leftovers", (int64_t) removed->leftovers);
+	json_put_int(obj, "bytes", (int64_t) removed->bytes);
+}
+
+static void
+note_result(Context *ctx, Run *run, size_t member,
+			const RetentionPolicy *policy, const ExpireResult *removed)
 {
 	Json *obj = json_new_object();
 	char size[32];
 
-	json_put_str(obj, "command", "expire");
-	json_put_bool(obj, "dry_run", removed == NULL);
-	json_put_int(obj, "keep_full", policy->keep_full);
-	json_put_int(obj, "keep_time_ms", policy->keep_time / 1000);
 	if (removed != NULL)
 	{
-		json_put_int(obj, "backups", (int64_t) removed->backups);
-		json_put_int(obj, "segments", (int64_t) removed->segments);
-		json_put_int(obj, "leftovers", (int64_t) removed->leftovers);
-		json_put_int(obj, "bytes", (int64_t) removed->bytes);
 		ctx_print(ctx,
 				  "removed %" PRIu64 " backups, %" PRIu64
 				  " WAL segments, %" PRIu64 " leftovers (%s)\n",
 				  removed->backups, removed->segments, removed->leftovers,
 				  size_text(removed->bytes, size));
+		run->sum.backups += removed->backups;
+		run->sum.segments += removed->segments;
+		run->sum.leftovers += removed->leftovers;
+		run->sum.bytes += removed->bytes;
 	}
 	else
 		ctx_print(ctx, "dry run: nothing was removed\n");
-	ctx_emit(ctx, "result", obj);
+	if (member == 0)
+		run->policy = *policy;
+	json_put_str(obj, "name", ctx_member_settings(ctx, member)->name);
+	put_result(obj, policy, removed);
+	json_append(run->repositories, obj);
 }
 
 static bool
-carry_out(Context *ctx, Repo *repo, const RetentionPolicy *policy,
-		  const RetentionPlan *plan, Error *err)
+carry_out(Context *ctx, size_t member, Repo *repo, Run *run, Error *err)
 {
+	RetentionPolicy policy;
+	RetentionPlan plan;
 	ExpireResult removed;
+	Catalog catalog;
+	bool done = true;
 
-	show_decisions(ctx, plan);
-	if (ctx_flag(ctx, "dry-run"))
-		say_result(ctx, policy, NULL);
-	else if (expire_run(repo, plan, &removed, err))
-		say_result(ctx, policy, &removed);
-	else
+	if (!read_policy(ctx, member, &policy, err) ||
+		!catalog_load(repo, false, &catalog, err))
 		return false;
-	return true;
+	retention_decide(&catalog, &policy, clock_now(), &plan);
+	show_decisions(ctx, &plan);
+	if (ctx_flag(ctx, "dry-run"))
+		note_result(ctx, run, member, &policy, NULL);
+	else
+	{
+		done = expire_run(repo, &plan, &removed, err);
+		if (done)
+			note_result(ctx, run, member, &policy, &removed);
+	}
+	retention_plan_free(&plan);
+	catalog_free(&catalog);
+	return done;
+}
+
+static bool
+expire_one(Context *ctx, size_t member, Repo *repo, void *arg, Error *err)
+{
+	return carry_out(ctx, member, repo, arg, err);
+}
+
+/* Before anything is removed anywhere. */
+static bool
+check_options(Context *ctx, Error *err)
+{
+	RetentionPolicy policy;
+
+	return ctx_repo_set(ctx, err) != NULL && read_policy(ctx, 0, &policy, err);
 }
 
 static bool
 run_expire(Context *ctx, Error *err)
 {
-	RetentionPolicy policy;
-	RetentionPlan plan;
-	Catalog catalog;
-	Repo *repo;
-	bool done;
+	Run run = {.repositories = NULL};
+	EachRepo each = {.run = expire_one, .arg = &run};
+	bool dry_run = ctx_flag(ctx, "dry-run");
+	Json *obj;
 
-	if (!read_policy(ctx, &policy, err))
-		return false;
 	ctx_only_writes(ctx);
-	repo = ctx_repo(ctx, err);
-	if (repo == NULL || !catalog_load(repo, false, &catalog, err))
+	if (!check_options(ctx, err))
 		return false;
-	retention_decide(&catalog, &policy, clock_now(), &plan);
-	done = carry_out(ctx, repo, &policy, &plan, err);
-	retention_plan_free(&plan);
-	catalog_free(&catalog);
-	return done;
+	run.repositories = json_new_array();
+	if (!ctx_each_repo(ctx, &each, err))
+	{
+		json_free(run.repositories);
+		return false;
+	}
+	obj = json_new_object();
+	json_put_str(obj, "command", "expire");
+	json_put_bool(obj, "dry_run", dry_run);
+	put_result(obj, &run.policy, dry_run ? NULL : &run.sum);
+	json_put(obj, "repositories", run.repositories);
+	ctx_emit(ctx, "result", obj);
+	return true;
 }
 
 static const OptionSpec options[] = {

@@ -4,8 +4,11 @@
  *	  pgdr info [LABEL]: what the repository holds, and from when to when it
  *	  can recover.  No key is needed.
  *
- * repository: name, store (type of it), path, target (name of the cluster),
- * id, format, encrypted, created.
+ * repository: name, store (type of it), path, required; target (name of the
+ * cluster), id, format, encrypted, created; with several repositories
+ * missing_backups and missing_segments (how many others have that this one
+ * should have); in place of these problem (text) of one that cannot be looked
+ * at.  The lines that follow have a member repository with its name.
  * backup: label, state (complete, running, interrupted, unreadable); of a
  * complete one target, backup_type (full, incremental), sysid (text), major,
  * version_num, catalog_version, segment_size, page_checksums, start_timeline,
@@ -23,7 +26,10 @@
  * first backup), from_lsn, from_time (its end), to_lsn, to_time (of the last
  * commit, at least from_time), hole (is there WAL that cannot be reached?),
  * missing_segment.
- * result: command, backups, wal_ranges, recovery_windows.
+ * result: command, backups, wal_ranges, recovery_windows (of all repositories).
+ *
+ * One of several repositories that cannot be looked at is a problem
+ * (EXIT_PROBLEMS).
  *
  * With LABEL only the lines of that backup and the result.
  *
@@ -37,7 +43,9 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "cmd/info_json.h"
+#include "job/missing.h"
 
 /* "2026-11-21 00:18:29Z": people count in seconds. */
 static char *
@@ -225,37 +233,41 @@ show_wal(Context *ctx, const WalCatalog *wal)
 	}
 }
 
+/* What is known of each repository, and what was shown so far. */
+typedef struct Look
+{
+	Repo *repo; /* NULL: see why */
+	Catalog catalog;
+	Error why;
+} Look;
+
+typedef struct Shown
+{
+	size_t backups;
+	size_t ranges;
+	size_t windows;
+} Shown;
+
 static void
-say_result(Context *ctx, size_t backups, size_t ranges, size_t windows)
+say_result(Context *ctx, const Shown *shown)
 {
 	Json *obj = json_new_object();
 
 	json_put_str(obj, "command", "info");
-	json_put_int(obj, "backups", (int64_t) backups);
-	json_put_int(obj, "wal_ranges", (int64_t) ranges);
-	json_put_int(obj, "recovery_windows", (int64_t) windows);
+	json_put_int(obj, "backups", (int64_t) shown->backups);
+	json_put_int(obj, "wal_ranges", (int64_t) shown->ranges);
+	json_put_int(obj, "recovery_windows", (int64_t) shown->windows);
 	ctx_emit(ctx, "result", obj);
 }
 
 static bool
-show_all(Context *ctx, Repo *repo, const Catalog *catalog, Error *err)
+show_windows(Context *ctx, Look *look, Shown *shown, Error *err)
 {
-	const RepoSettings *settings = ctx_repo_settings(ctx, err);
 	RecoveryWindow *windows;
 	size_t count;
-	size_t ranges = 0;
 
-	if (settings == NULL ||
-		!catalog_windows(repo, catalog, &windows, &count, err))
+	if (!catalog_windows(look->repo, &look->catalog, &windows, &count, err))
 		return false;
-	print_repository(ctx, repo, settings);
-	ctx_emit(ctx, "repository", info_repository_json(repo, settings));
-	show_backups(ctx, catalog);
-	for (size_t i = 0; i < catalog->wal_count; i++)
-	{
-		show_wal(ctx, &catalog->wal[i]);
-		ranges += catalog->wal[i].range_count;
-	}
 	ctx_print(ctx, "\nrecovery windows\n");
 	if (count == 0)
 		ctx_print(ctx, "  none: there is no complete backup with its WAL\n");
@@ -265,43 +277,199 @@ show_all(Context *ctx, Repo *repo, const Catalog *catalog, Error *err)
 		ctx_emit(ctx, "recovery_window", info_window_json(&windows[i]));
 	}
 	free(windows);
-	say_result(ctx, catalog->backup_count, ranges, count);
+	shown->windows += count;
 	return true;
 }
 
-static bool
-show_one(Context *ctx, const Catalog *catalog, const char *label, Error *err)
+static void
+print_missing(Context *ctx, const Missing *missing)
 {
-	const CatalogBackup *b = catalog_find(catalog, label);
+	if (missing->segments + missing->backup_count == 0)
+		return;
+	ctx_print(ctx,
+			  "  LACKS %zu backup%s and %" PRIu64 " WAL segment%s that other "
+			  "repositories have: see \"pgdr repair\"\n",
+			  missing->backup_count, missing->backup_count == 1 ? "" : "s",
+			  missing->segments, missing->segments == 1 ? "" : "s");
+}
 
+static bool
+show_repository(Context *ctx, size_t member, Look *look, const Catalog *all,
+				Shown *shown, Error *err)
+{
+	const RepoSettings *settings = ctx_member_settings(ctx, member);
+	const Catalog *catalog = &look->catalog;
+	Json *obj = info_repository_json(look->repo, settings);
+	Missing missing;
+
+	print_repository(ctx, look->repo, settings);
+	if (all != NULL)
+	{
+		missing_find(catalog, all, &settings->retention, clock_now(), &missing);
+		print_missing(ctx, &missing);
+		json_put_int(obj, "missing_backups", (int64_t) missing.backup_count);
+		json_put_int(obj, "missing_segments", (int64_t) missing.segments);
+		missing_free(&missing);
+	}
+	ctx_emit(ctx, "repository", obj);
+	show_backups(ctx, catalog);
+	shown->backups += catalog->backup_count;
+	for (size_t i = 0; i < catalog->wal_count; i++)
+	{
+		show_wal(ctx, &catalog->wal[i]);
+		shown->ranges += catalog->wal[i].range_count;
+	}
+	return show_windows(ctx, look, shown, err);
+}
+
+/* It is there, but nothing can be said of it. */
+static void
+show_unseen(Context *ctx, size_t member, const Error *why)
+{
+	const RepoSettings *settings = ctx_member_settings(ctx, member);
+	const Problem problem = {.check = "repository",
+							 .object = settings->name,
+							 .message = why->message,
+							 .detail = why->detail,
+							 .hint = why->hint};
+	Json *obj = info_repository_json(NULL, settings);
+
+	json_put_str(obj, "problem", why->message);
+	ctx_emit(ctx, "repository", obj);
+	ctx_problem(ctx, &problem);
+}
+
+/* All that can be loaded; *seen of them. */
+static void
+load_all(RepoSet *set, Look *looks, size_t *seen)
+{
+	*seen = 0;
+	repo_set_open_all(set);
+	for (size_t i = 0; i < set->count; i++)
+	{
+		Look *look = &looks[i];
+
+		look->repo = repo_set_open(set, i, &look->why);
+		if (look->repo != NULL &&
+			!catalog_load(look->repo, true, &look->catalog, &look->why))
+			look->repo = NULL;
+		*seen += look->repo != NULL;
+	}
+}
+
+static bool
+unite(const Look *looks, size_t count, Catalog *all, Error *err)
+{
+	const Catalog **parts = mem_zalloc((count + 1) * sizeof(*parts));
+	size_t used = 0;
+	bool done;
+
+	for (size_t i = 0; i < count; i++)
+	{
+		if (looks[i].repo != NULL)
+			parts[used++] = &looks[i].catalog;
+	}
+	done = catalog_unite(parts, used, all, err);
+	free(parts);
+	return done;
+}
+
+static bool
+show_looks(Context *ctx, RepoSet *set, Look *looks, const Catalog *all,
+		   Error *err)
+{
+	Shown shown = {0};
+	bool done = true;
+
+	for (size_t i = 0; done && i < set->count; i++)
+	{
+		ctx_current(ctx, i);
+		ctx_print(ctx, "%s", i > 0 ? "\n" : "");
+		if (looks[i].repo != NULL)
+			done = show_repository(ctx, i, &looks[i], all, &shown, err);
+		else
+			show_unseen(ctx, i, &looks[i].why);
+	}
+	ctx_current(ctx, SIZE_MAX);
+	if (done)
+		say_result(ctx, &shown);
+	return done;
+}
+
+static bool
+show_all(Context *ctx, Error *err)
+{
+	RepoSet *set = ctx_repo_set(ctx, err);
+	Catalog all = {0};
+	Look *looks;
+	size_t seen;
+	bool done;
+
+	if (set == NULL)
+		return false;
+	looks = mem_zalloc(set->count * sizeof(Look));
+	load_all(set, looks, &seen);
+	if (seen == 0)
+	{
+		error_move(err, &looks[0].why);
+		done = false;
+	}
+	else if (set->count == 1)
+		done = show_looks(ctx, set, looks, NULL, err);
+	else
+		done = unite(looks, set->count, &all, err) &&
+			   show_looks(ctx, set, looks, &all, err);
+	for (size_t i = 0; i < set->count; i++)
+	{
+		catalog_free(&looks[i].catalog);
+		error_clear(&looks[i].why);
+	}
+	catalog_free(&all);
+	free(looks);
+	return done;
+}
+
+static bool
+show_one(Context *ctx, size_t member, Repo *repo, void *arg, Error *err)
+{
+	const char *label = ctx_argument(ctx, 0);
+	const CatalogBackup *b;
+	Shown *shown = arg;
+	Catalog catalog;
+
+	(void) member;
+	if (!catalog_load(repo, false, &catalog, err))
+		return false;
+	b = catalog_find(&catalog, label);
 	if (b == NULL)
 	{
 		error_set(err, ERR_NOT_FOUND, "backup %s does not exist", label);
-		return error_hint(err, "\"pgdr info\" lists the backups.");
+		error_hint(err, "\"pgdr info\" lists the backups.");
 	}
-	print_backup(ctx, b);
-	print_details(ctx, b);
-	ctx_emit(ctx, "backup", info_backup_json(b));
-	say_result(ctx, 1, 0, 0);
-	return true;
+	else
+	{
+		print_backup(ctx, b);
+		print_details(ctx, b);
+		ctx_emit(ctx, "backup", info_backup_json(b));
+		shown->backups++;
+	}
+	catalog_free(&catalog);
+	return !error_is_set(err);
 }
 
 static bool
 run_info(Context *ctx, Error *err)
 {
-	const char *label = ctx_argument(ctx, 0);
-	Catalog catalog;
-	Repo *repo;
-	bool done;
+	Shown shown = {0};
+	EachRepo each = {.run = show_one, .arg = &shown, .forgive_absence = true};
 
 	ctx_only_writes(ctx); /* identities are not needed */
-	repo = ctx_repo(ctx, err);
-	if (repo == NULL || !catalog_load(repo, label == NULL, &catalog, err))
+	if (ctx_argument(ctx, 0) == NULL)
+		return show_all(ctx, err);
+	if (!ctx_each_repo(ctx, &each, err))
 		return false;
-	done = label != NULL ? show_one(ctx, &catalog, label, err)
-						 : show_all(ctx, repo, &catalog, err);
-	catalog_free(&catalog);
-	return done;
+	say_result(ctx, &shown);
+	return true;
 }
 
 const Command cmd_info = {.name = "info",

@@ -60,6 +60,9 @@ info_repository_json(const Repo *repo, const RepoSettings *settings)
 	json_put_str(obj, "store", settings->type);
 	if (settings->path != NULL)
 		json_put_str(obj, "path", settings->path);
+	json_put_bool(obj, "required", settings->required);
+	if (repo == NULL)
+		return obj;
 	json_put_str(obj, "target", repo->options.cluster);
 	json_put_str(obj, "id", repo->id);
 	json_put_int(obj, "format", REPO_FORMAT);

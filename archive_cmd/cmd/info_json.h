@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "repo/catalog.h"
 
+/* repo is NULL if it could not be opened. */
 extern Json *info_repository_json(const Repo *repo,
 								  const RepoSettings *settings);
 extern Json *info_backup_json(const CatalogBackup *backup);

@@ -157,8 +157,10 @@ problem_text(const Problem *p)
 {
 	StrBuf sb = STRBUF_INIT;
 
-	strbuf_printf(&sb, "%s: %s%s%s\n", p->warning ? "warning" : "problem",
-				  p->object != NULL ? p->object : "",
+	strbuf_printf(&sb, "%s: ", p->warning ? "warning" : "problem");
+	if (p->repository != NULL)
+		strbuf_printf(&sb, "repository \"%s\": ", p->repository);
+	strbuf_printf(&sb, "%s%s%s\n", p->object != NULL ? p->object : "",
 				  p->object != NULL ? ": " : "", p->message);
 	if (p->detail != NULL)
 		strbuf_printf(&sb, "  DETAIL:  %s\n", p->detail);
@@ -169,7 +171,7 @@ problem_text(const Problem *p)
 }
 
 void
-output_problem(const Problem *p)
+output_problem(const Problem *p, const char *repository)
 {
 	Json *obj;
 
@@ -180,6 +182,7 @@ output_problem(const Problem *p)
 	}
 	obj = json_new_object();
 	json_put_str(obj, "severity", p->warning ? "warning" : "error");
+	put_if(obj, "repository", p->repository ? p->repository : repository);
 	put_if(obj, "check", p->check);
 	put_if(obj, "object", p->object);
 	json_put_str(obj, "message", p->message);

@@ -29,7 +29,8 @@ extern void output_text(const char *fmt, va_list ap)
 /* One line {"type":type, members of obj}; takes obj over. */
 extern void output_json(const char *type, Json *obj);
 extern void output_error(const Error *err, int exit_status);
-extern void output_problem(const Problem *problem);
+/* repository: that is being worked on, or NULL */
+extern void output_problem(const Problem *problem, const char *repository);
 
 /*
  * A line on the terminal that the next one replaces; "" removes it.  Nothing

@@ -18,6 +18,7 @@
  *	verdict			"reachable", or a sentence that says why not
  *	wal_segments	to replay at most
  *	files, plain_bytes, stored_bytes
+ *	repositories	names of those that have the backup, in order of reading
  *
  * and the result line has
  *	command, backup, target_dir, timeline
@@ -240,6 +241,18 @@ put_lsn(Json *obj, const char *key, uint64_t lsn)
 	json_put_str(obj, key, buf);
 }
 
+static Json *
+sources_json(Context *ctx, const RestorePlan *plan)
+{
+	Json *array = json_new_array();
+
+	for (size_t i = 0; i < plan->source_count; i++)
+		json_append(
+			array,
+			json_new_string(ctx_member_settings(ctx, plan->sources[i])->name));
+	return array;
+}
+
 static void
 emit_plan(Context *ctx, const Given *g, const RestorePlan *plan)
 {
@@ -271,6 +284,7 @@ emit_plan(Context *ctx, const Given *g, const RestorePlan *plan)
 	json_put_int(obj, "files", (int64_t) plan->file_count);
 	json_put_int(obj, "plain_bytes", (int64_t) plan->plain_bytes);
 	json_put_int(obj, "stored_bytes", (int64_t) plan->stored_bytes);
+	json_put(obj, "repositories", sources_json(ctx, plan));
 	ctx_emit(ctx, "plan", obj);
 }
 
@@ -395,14 +409,14 @@ show_result(Context *ctx, const Given *g, const RestorePlan *plan,
 /* ---- all ---- */
 
 static bool
-restore(Context *ctx, Repo *repo, Given *g, const RestorePlan *plan, Done *d,
+restore(Context *ctx, RepoSet *set, Given *g, const RestorePlan *plan, Done *d,
 		Error *err)
 {
 	Progress *progress = ctx_progress_start(ctx);
 	bool done;
 
 	g->job.progress = progress;
-	done = restore_run(repo, &g->job, plan, err);
+	done = restore_run(set, &g->job, plan, err);
 	d->files = atomic_load(&progress->done_items);
 	d->bytes = atomic_load(&progress->done_bytes);
 	ctx_progress_stop(ctx);
@@ -413,19 +427,19 @@ static bool
 plan_and_restore(Context *ctx, Given *g, Error *err)
 {
 	int64_t begun = clock_monotonic();
-	Repo *repo = ctx_repo(ctx, err);
+	RepoSet *set = ctx_repo_set(ctx, err);
 	RestorePlan plan = {0};
 	Done d = {0};
 	bool done;
 
-	if (repo == NULL || !restore_plan(repo, &g->job, &plan, err))
+	if (set == NULL || !restore_plan(set, &g->job, &plan, err))
 		return false;
 	emit_plan(ctx, g, &plan);
 	print_plan(ctx, g, &plan);
 	if (ctx_flag(ctx, "dry-run"))
 		done = restore_check_plan(&plan, false, err);
 	else
-		done = restore(ctx, repo, g, &plan, &d, err);
+		done = restore(ctx, set, g, &plan, &d, err);
 	d.usecs = clock_monotonic() - begun;
 	if (done)
 		show_result(ctx, g, &plan, &d);

@@ -16,8 +16,10 @@
  *	leftover	of an interrupted backup
  *	stray		a name that is not one of a repository
  *	vanished	removed while it was to be verified
+ *	quarantined	a damaged object that repair has put aside
  * result: command, deep, objects, bytes (stored), backups, segments, errors,
- * warnings, duration_ms.
+ * warnings, duration_ms; repositories: array of objects with name and the same
+ * counts.
  *
  * The exit status is EXIT_PROBLEMS when there are errors.
  *
@@ -30,16 +32,44 @@
 #include "base/clock.h"
 #include "job/verify.h"
 
-static void
-say_result(Context *ctx, const VerifyResult *r, bool deep, int64_t usecs)
+typedef struct Run
 {
-	Json *obj = json_new_object();
+	int64_t started;
+	VerifyResult sum;
+	Json *repositories;
+} Run;
+
+static void
+put_result(Json *obj, const VerifyResult *r)
+{
+	json_put_int(obj, "objects", (int64_t) r->objects);
+	json_put_int(obj, "bytes", (int64_t) r->bytes);
+	json_put_int(obj, "backups", (int64_t) r->backups);
+	json_put_int(obj, "segments", (int64_t) r->segments);
+	json_put_int(obj, "errors", (int64_t) r->errors);
+	json_put_int(obj, "warnings", (int64_t) r->warnings);
+}
+
+static void
+add_result(VerifyResult *sum, const VerifyResult *r)
+{
+	sum->objects += r->objects;
+	sum->bytes += r->bytes;
+	sum->backups += r->backups;
+	sum->segments += r->segments;
+	sum->errors += r->errors;
+	sum->warnings += r->warnings;
+}
+
+static void
+print_result(Context *ctx, const VerifyResult *r, int64_t usecs)
+{
 	char size[32];
 
 	ctx_print(ctx,
 			  "%s %" PRIu64 " objects (%s) in %.1f s: %" PRIu64
 			  " backups, %" PRIu64 " WAL segments\n",
-			  deep ? "decoded" : "checked", r->objects,
+			  ctx_flag(ctx, "deep") ? "decoded" : "checked", r->objects,
 			  size_text(r->bytes, size), (double) usecs / USECS_PER_SEC,
 			  r->backups, r->segments);
 	if (r->errors == 0)
@@ -47,46 +77,59 @@ say_result(Context *ctx, const VerifyResult *r, bool deep, int64_t usecs)
 	else
 		ctx_print(ctx, "%" PRIu64 " errors, %" PRIu64 " warnings\n", r->errors,
 				  r->warnings);
-	json_put_str(obj, "command", "verify");
-	json_put_bool(obj, "deep", deep);
-	json_put_int(obj, "objects", (int64_t) r->objects);
-	json_put_int(obj, "bytes", (int64_t) r->bytes);
-	json_put_int(obj, "backups", (int64_t) r->backups);
-	json_put_int(obj, "segments", (int64_t) r->segments);
-	json_put_int(obj, "errors", (int64_t) r->errors);
-	json_put_int(obj, "warnings", (int64_t) r->warnings);
-	json_put_int(obj, "duration_ms", usecs / 1000);
-	ctx_emit(ctx, "result", obj);
+}
+
+static bool
+verify_one(Context *ctx, size_t member, Repo *repo, void *arg, Error *err)
+{
+	Run *run = arg;
+	VerifyOptions options = {.label = ctx_argument(ctx, 0),
+							 .deep = ctx_flag(ctx, "deep"),
+							 .mark = !ctx_flag(ctx, "no-mark"),
+							 .workers = ctx_settings(ctx, err)->process_max,
+							 .problem = ctx_problem,
+							 .problem_arg = ctx};
+	int64_t start = clock_monotonic();
+	VerifyResult result;
+	Json *obj;
+	bool done;
+
+	options.progress = ctx_progress_start(ctx);
+	done = verify_run(repo, &options, &result, err);
+	ctx_progress_stop(ctx);
+	if (!done)
+		return false;
+	print_result(ctx, &result, clock_monotonic() - start);
+	add_result(&run->sum, &result);
+	obj = json_new_object();
+	json_put_str(obj, "name", ctx_member_settings(ctx, member)->name);
+	put_result(obj, &result);
+	json_append(run->repositories, obj);
+	return true;
 }
 
 static bool
 run_verify(Context *ctx, Error *err)
 {
-	const Settings *settings = ctx_settings(ctx, err);
-	VerifyOptions options = {.label = ctx_argument(ctx, 0),
-							 .deep = ctx_flag(ctx, "deep"),
-							 .mark = !ctx_flag(ctx, "no-mark"),
-							 .problem = ctx_problem,
-							 .problem_arg = ctx};
-	int64_t start = clock_monotonic();
-	VerifyResult result;
-	Repo *repo;
-	bool done;
+	Run run = {.started = clock_monotonic(), .repositories = json_new_array()};
+	EachRepo each = {.run = verify_one, .arg = &run, .forgive_absence = true};
+	Json *obj;
 
-	if (settings == NULL)
-		return false;
-	if (!options.deep)
+	if (!ctx_flag(ctx, "deep"))
 		ctx_only_writes(ctx); /* the key can stay where it is */
-	repo = ctx_repo(ctx, err);
-	if (repo == NULL)
+	if (!ctx_each_repo(ctx, &each, err))
+	{
+		json_free(run.repositories);
 		return false;
-	options.workers = settings->process_max;
-	options.progress = ctx_progress_start(ctx);
-	done = verify_run(repo, &options, &result, err);
-	ctx_progress_stop(ctx);
-	if (done)
-		say_result(ctx, &result, options.deep, clock_monotonic() - start);
-	return done;
+	}
+	obj = json_new_object();
+	json_put_str(obj, "command", "verify");
+	json_put_bool(obj, "deep", ctx_flag(ctx, "deep"));
+	put_result(obj, &run.sum);
+	json_put_int(obj, "duration_ms", (clock_monotonic() - run.started) / 1000);
+	json_put(obj, "repositories", run.repositories);
+	ctx_emit(ctx, "result", obj);
+	return true;
 }
 
 static const OptionSpec options_table[] = {

@@ -38,7 +38,9 @@
 typedef struct Backup
 {
 	/* fixed */
-	Repo *repo;
+	RepoSet *set;
+	FanoutGroup *fanout; /* NULL: there is one repository */
+	Repo *repo;          /* writes to all of them */
 	const BackupOptions *options;
 	Progress *progress;
 	Progress unseen; /* counts when nobody looks */
@@ -113,7 +115,11 @@ choose_algorithm(Backup *b, Error *err)
 static bool
 check_key(const Backup *b, Error *err)
 {
-	if (b->repo->has_content)
+	const Repo *repo = repo_set_any(b->set);
+
+	if (repo == NULL)
+		return repo_set_verdict(b->set, err);
+	if (repo->has_content)
 		return true;
 	error_set(err, ERR_KEY, "the content key of the repository is not known");
 	return error_hint(err, "Set content-key-file in the configuration.");
@@ -132,7 +138,7 @@ prepare(Backup *b, Error *err)
 		!server_info(b->server, &b->server_info, err))
 		return false;
 	b->spec.pgdata = options->pgdata;
-	b->spec.content = &b->repo->content;
+	b->spec.content = &repo_set_any(b->set)->content;
 	b->spec.check_pages = b->control.checksums &&
 						  b->control.block_size == PG_PAGE_SIZE;
 	b->spec.limit = &b->limit;
@@ -184,8 +190,37 @@ start(Backup *b, Error *err)
 	info->start_timeline = b->start.timeline;
 	b->spec.start_lsn = b->start.start_lsn;
 	atomic_store(&b->limit.lsn, lsn);
-	return backup_push_history(b->repo, b->options->pgdata, &b->control,
-							   b->start.timeline, err);
+	return true;
+}
+
+/*
+ * Through the same connections as the backup's own: nothing else uses them
+ * now.  The members that fail are out of the backup.
+ */
+static bool
+push_history(Backup *b, Error *err)
+{
+	RepoSet *set = b->set;
+	bool done = backup_push_history(set, b->options->pgdata, &b->control,
+									b->start.timeline, err);
+
+	for (size_t i = 0; i < set->count; i++)
+	{
+		Error why = ERROR_INIT;
+
+		if (!error_is_set(&set->members[i].why))
+			continue;
+		error_copy(&why, &set->members[i].why);
+		if (b->fanout != NULL)
+			fanout_group_drop(b->fanout, i, &why);
+		error_clear(&why);
+	}
+	if (!done && b->fanout != NULL && fanout_group_live(b->fanout) > 0)
+	{
+		error_clear(err);
+		return true;
+	}
+	return done;
 }
 
 /* What an earlier restore put there is not of this cluster's making. */
@@ -343,6 +378,32 @@ copy_tail(Backup *b, Error *err)
 
 /* ---- the end ---- */
 
+/*
+ * What the group has dropped so far gets its why, so that nobody waits for
+ * WAL there; and where the WAL does not come there will be no manifest.
+ */
+static bool
+wait_wal_in_all(Backup *b, const WalWait *wait, Error *err)
+{
+	RepoSet *set = b->set;
+	bool done;
+
+	for (size_t i = 0; b->fanout != NULL && i < set->count; i++)
+		fanout_group_take_why(b->fanout, i, &set->members[i].why);
+	done = backup_wait_wal_in(set, wait, err);
+	for (size_t i = 0; b->fanout != NULL && i < set->count; i++)
+	{
+		Error why = ERROR_INIT;
+
+		if (!error_is_set(&set->members[i].why) ||
+			!fanout_group_is_live(b->fanout, i))
+			continue;
+		error_copy(&why, &set->members[i].why);
+		fanout_group_drop(b->fanout, i, &why);
+	}
+	return done;
+}
+
 static bool
 wait_wal(Backup *b, Error *err)
 {
@@ -351,10 +412,11 @@ wait_wal(Backup *b, Error *err)
 					.parts = b->parts,
 					.count = b->part_count,
 					.timeout = b->options->archive_timeout,
+					.deadline = clock_monotonic() + b->options->archive_timeout,
 					.server = b->server};
 
 	enter_phase(b, "waiting for WAL");
-	return backup_wait_wal(b->repo, &wait, err);
+	return wait_wal_in_all(b, &wait, err);
 }
 
 /*
@@ -378,9 +440,23 @@ run_thread(void *arg, int worker_no, Error *err)
 
 	if (worker_no == 1)
 		return lease_keeper_run(&b->keeper, err);
-	done = start(b, err) && scan(b, err) && copy(b, err) && copy_tail(b, err) &&
-		   wait_wal(b, err) && finish(b, err);
+	done = start(b, err) && push_history(b, err) && scan(b, err) &&
+		   copy(b, err) && copy_tail(b, err) && wait_wal(b, err) &&
+		   finish(b, err);
 	lease_keeper_end(&b->keeper);
+	return done;
+}
+
+static bool
+run_with_lease(Backup *b, Error *err)
+{
+	bool done;
+
+	if (!lease_keeper_open(&b->keeper, b->set, b->fanout, b->label, err))
+		return false;
+	fill_info(b);
+	done = thread_run(2, run_thread, b, err);
+	lease_keeper_close(&b->keeper);
 	return done;
 }
 
@@ -389,13 +465,39 @@ run(Backup *b, Error *err)
 {
 	bool done;
 
-	if (!lease_take(b->repo, &b->label, err) ||
-		!lease_keeper_open(&b->keeper, b->repo, b->label, err))
+	if (!lease_take_in_all(b->set, &b->label, err))
 		return false;
-	fill_info(b);
-	done = thread_run(2, run_thread, b, err);
-	lease_keeper_close(&b->keeper);
+	repo_set_fan_out(b->set, NULL, true, &b->fanout, &b->repo);
+	done = run_with_lease(b, err);
+	repo_set_fan_in(b->set, b->fanout, b->repo);
 	return done;
+}
+
+/*
+ * That it is complete somewhere is worth knowing, though it is not where it
+ * has to be.
+ */
+static bool
+judge(const Backup *b, Error *err)
+{
+	StrBuf names = STRBUF_INIT;
+
+	if (repo_set_verdict(b->set, err))
+	{
+		repo_set_warn(b->set, "the backup");
+		return true;
+	}
+	for (size_t i = 0; i < b->set->count; i++)
+	{
+		if (!error_is_set(&b->set->members[i].why))
+			strbuf_printf(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+						  repo_set_name(b->set, i));
+	}
+	error_detail(err, "The backup %s is complete in %s.", b->label, names.data);
+	error_hint(err, "\"pgdr repair\" copies it to where it is missing, once "
+					"that is possible.");
+	strbuf_free(&names);
+	return false;
 }
 
 static void
@@ -425,17 +527,18 @@ release(Backup *b)
 }
 
 bool
-backup_take(Repo *repo, const BackupOptions *options, BackupInfo *out,
+backup_take(RepoSet *set, const BackupOptions *options, BackupInfo *out,
 			Error *err)
 {
-	Backup b = {.repo = repo, .options = options};
+	Backup b = {.set = set, .options = options};
 	bool done;
 
 	b.progress = options->progress ? options->progress : &b.unseen;
 	pthread_mutex_init(&b.limit.lock, NULL);
 	backup_build_init(&b.build);
 	enter_phase(&b, "starting");
-	done = prepare(&b, err) && run(&b, err);
+	repo_set_open_all(set);
+	done = prepare(&b, err) && run(&b, err) && judge(&b, err);
 	if (done)
 		give_info(&b, out);
 	release(&b);

@@ -11,7 +11,7 @@
 
 #include "base/progress.h"
 #include "repo/manifest.h"
-#include "repo/repo.h"
+#include "repo/repo_set.h"
 
 typedef struct BackupOptions
 {
@@ -27,15 +27,19 @@ typedef struct BackupOptions
 } BackupOptions;
 
 /*
- * True when the backup is complete: every pack and the manifest are durable,
- * and the WAL from its start to its stop is in the repository.  *out is what
- * was made; out->damaged_pages > 0 means that it was made of damaged pages
- * (each was logged as a warning with file and block).
+ * True when the backup is complete in enough repositories (repo_set_verdict):
+ * every pack and the manifest are durable, and the WAL from its start to its
+ * stop is there.  *out is what was made; out->damaged_pages > 0 means that it
+ * was made of damaged pages (each was logged as a warning with file and
+ * block).
  *
- * On failure nothing is left that could be taken for a backup; the packs
- * written so far are collected by expire once the lease has run out.
+ * The cluster is read once.  A repository that fails on the way is left out
+ * from there on and has a why; so far as others are left the backup goes on,
+ * and is complete in those, also if they are not enough and false is returned.
+ * Where it is not complete nothing is left that could be taken for a backup;
+ * the packs written so far are collected by expire once the lease has run out.
  */
-extern bool backup_take(Repo *repo, const BackupOptions *options,
+extern bool backup_take(RepoSet *set, const BackupOptions *options,
 						BackupInfo *out, Error *err);
 
 #endif

@@ -12,36 +12,58 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "repo/repo.h"
+#include "repo/repo_set.h"
+
+/* The lease in one repository. */
+typedef struct LeaseSeat
+{
+	size_t member;   /* of the set */
+	Repo *repo;      /* a connection of its own */
+	int64_t renewed; /* wall clock, as in the lease's name */
+} LeaseSeat;
 
 typedef struct LeaseKeeper
 {
 	/* fixed */
-	Repo *repo; /* a connection of its own */
+	FanoutGroup *group; /* NULL: there is one repository */
 	const char *label;
 
 	/* mutable */
-	pthread_mutex_t lock; /* of all below, and of repo */
+	pthread_mutex_t lock; /* of all below, and of the repositories */
 	pthread_cond_t wake;
-	int64_t renewed; /* wall clock, as in the lease's name */
+	LeaseSeat *seats;
+	size_t count;
 	bool ended;
 } LeaseKeeper;
 
-/* The lease of this label was taken just now. */
-extern bool lease_keeper_open(LeaseKeeper *keeper, const Repo *repo,
-							  const char *label, Error *err);
+/*
+ * Takes one label in all members of the set that are open and have no why.
+ * *label is the caller's.  A member that fails gets a why; false if none is
+ * left.
+ */
+extern bool lease_take_in_all(RepoSet *set, char **label, Error *err);
+
+/*
+ * The lease of this label was taken just now in the members that the group
+ * has live (group NULL: the only one that has no why).
+ */
+extern bool lease_keeper_open(LeaseKeeper *keeper, RepoSet *set,
+							  FanoutGroup *group, const char *label,
+							  Error *err);
 extern void lease_keeper_close(LeaseKeeper *keeper);
 
 /*
  * Renews until lease_keeper_end() is called; for a thread of its own.  A
- * renewal that fails is tried again as long as the last one is valid.
+ * renewal that fails is tried again as long as the last one is valid; then the
+ * member is dropped from the group, and it goes on as long as one is left.
  */
 extern bool lease_keeper_run(LeaseKeeper *keeper, Error *err);
 extern void lease_keeper_end(LeaseKeeper *keeper);
 
 /*
- * Renews now.  False also if the lease had run out since the last time, for
- * then the packs may have been collected.
+ * Renews now, and drops where that fails.  False if none is left.  It fails
+ * also if the lease had run out since the last time, for then the packs may
+ * have been collected.
  */
 extern bool lease_keeper_renew(LeaseKeeper *keeper, Error *err);
 

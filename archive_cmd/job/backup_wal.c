@@ -158,8 +158,7 @@ too_late(const WalWait *wait, const char *name, const char *where, Error *err)
 }
 
 static bool
-wait_segment(Repo *repo, const WalWait *wait, const WalName *name,
-			 int64_t deadline, Error *err)
+wait_segment(Repo *repo, const WalWait *wait, const WalName *name, Error *err)
 {
 	char *object = repo_wal_name(&wait->home, name);
 	int64_t pause = POLL_MIN;
@@ -168,7 +167,7 @@ wait_segment(Repo *repo, const WalWait *wait, const WalName *name,
 
 	while (done && !there)
 	{
-		bool last = clock_monotonic() >= deadline;
+		bool last = clock_monotonic() >= wait->deadline;
 
 		done = thread_check_stop(err) && is_archived(repo, object, &there, err);
 		if (!done || there)
@@ -191,8 +190,6 @@ wait_segment(Repo *repo, const WalWait *wait, const WalName *name,
 bool
 backup_wait_wal(Repo *repo, const WalWait *wait, Error *err)
 {
-	int64_t deadline = clock_monotonic() + wait->timeout;
-
 	for (int i = 0; i < wait->count; i++)
 	{
 		const WalPart *part = &wait->parts[i];
@@ -204,17 +201,77 @@ backup_wait_wal(Repo *repo, const WalWait *wait, Error *err)
 			WalName name;
 
 			wal_segment_name(part->timeline, seg, wait->segment_size, &name);
-			if (!wait_segment(repo, wait, &name, deadline, err))
+			if (!wait_segment(repo, wait, &name, err))
 				return false;
 		}
 	}
 	return true;
 }
 
+static bool
+is_waited_for(const RepoMember *m, bool required)
+{
+	return m->repo != NULL && !error_is_set(&m->why) && m->required == required;
+}
+
+/* The others are waited for only until there are enough. */
+static void
+look_at_rest(RepoSet *set, const WalWait *wait, size_t *have)
+{
+	for (size_t i = 0; i < set->count; i++)
+	{
+		RepoMember *m = &set->members[i];
+		bool needed = *have < repo_set_needed(set);
+		WalWait look = *wait;
+		Error why = ERROR_INIT;
+
+		if (!is_waited_for(m, false))
+			continue;
+		if (!needed)
+			look.deadline = 0;
+		if (backup_wait_wal(m->repo, &look, &why))
+		{
+			*have += 1;
+			continue;
+		}
+		if (needed)
+			error_move(&m->why, &why);
+		else
+		{
+			error_prefix(&why, "repository \"%s\" lacks WAL of the backup",
+						 repo_set_name(set, i));
+			log_error_object(LOG_WARNING, &why);
+		}
+		error_clear(&why);
+	}
+}
+
+bool
+backup_wait_wal_in(RepoSet *set, const WalWait *wait, Error *err)
+{
+	size_t have = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+	{
+		RepoMember *m = &set->members[i];
+
+		if (!is_waited_for(m, true))
+			continue;
+		if (backup_wait_wal(m->repo, wait, &m->why))
+			have++;
+	}
+	if (thread_check_stop(err))
+		look_at_rest(set, wait, &have);
+	if (!thread_check_stop(err))
+		return false;
+	return have > 0 || repo_set_verdict(set, err);
+}
+
 /* ---- histories ---- */
 
 static bool
-push_history(Repo *repo, const char *path, const PgControl *control, Error *err)
+push_history(RepoSet *set, const char *path, const PgControl *control,
+			 Error *err)
 {
 	PushResult result = {0};
 	bool exists;
@@ -226,11 +283,28 @@ push_history(Repo *repo, const char *path, const PgControl *control, Error *err)
 		log_warning("history file \"%s\" does not exist", path);
 		return true;
 	}
-	return push_file(repo, path, control, &result, err);
+	return push_file(set, path, control, &result, err);
+}
+
+/* Is there a member that takes part and lacks it? */
+static bool
+is_missed(RepoSet *set, const char *object, bool *missed, Error *err)
+{
+	*missed = false;
+	for (size_t i = 0; i < set->count; i++)
+	{
+		RepoMember *m = &set->members[i];
+		bool exists = true;
+
+		if (m->repo != NULL && !error_is_set(&m->why))
+			is_archived(m->repo, object, &exists, &m->why);
+		*missed |= !exists;
+	}
+	return set->count > 1 || repo_set_verdict(set, err);
 }
 
 bool
-backup_push_history(Repo *repo, const char *pgdata, const PgControl *control,
+backup_push_history(RepoSet *set, const char *pgdata, const PgControl *control,
 					uint32_t timeline, Error *err)
 {
 	WalHome home = {control->sysid, control->major};
@@ -238,16 +312,16 @@ backup_push_history(Repo *repo, const char *pgdata, const PgControl *control,
 	char name[WAL_FILE_NAME_MAX];
 	char *path;
 	char *object;
-	bool exists;
+	bool missed;
 	bool done;
 
 	if (timeline <= 1)
 		return true;
 	path = history_path(pgdata, timeline, name);
 	object = repo_wal_name(&home, &wal);
-	done = is_archived(repo, object, &exists, err);
-	if (done && !exists)
-		done = push_history(repo, path, control, err);
+	done = is_missed(set, object, &missed, err);
+	if (done && missed)
+		done = push_history(set, path, control, err);
 	free(object);
 	free(path);
 	return done;

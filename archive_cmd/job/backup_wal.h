@@ -11,7 +11,7 @@
 #include "pg/backup_manifest.h"
 #include "pg/control.h"
 #include "pg/server.h"
-#include "repo/repo.h"
+#include "repo/repo_set.h"
 
 typedef struct WalPart
 {
@@ -35,21 +35,30 @@ typedef struct WalWait
 	uint32_t segment_size;
 	const WalPart *parts;
 	int count;
-	int64_t timeout; /* microseconds from now */
-	Server *server;  /* asked why, when the time is over; or NULL */
+	int64_t timeout;  /* microseconds, for messages */
+	int64_t deadline; /* by clock_monotonic() */
+	Server *server;   /* asked why, when the time is over; or NULL */
 } WalWait;
 
 /*
  * Waits until every segment of the parts is in the repository, durably.
- * ERR_TIMEOUT names the first that is not.
+ * ERR_TIMEOUT names the first that is not; with a deadline of 0 it only looks.
  */
 extern bool backup_wait_wal(Repo *repo, const WalWait *wait, Error *err);
 
 /*
- * Sees to it that the history of the timeline is in the repository: a server
+ * The same for the members of the set that are open and have no why: all that
+ * are required and as many as are needed.  A required one in which the WAL
+ * does not arrive gets a why; the WAL that others lack is only warned of.
+ * False if too few have it.
+ */
+extern bool backup_wait_wal_in(RepoSet *set, const WalWait *wait, Error *err);
+
+/*
+ * Sees to it that the history of the timeline is in the repositories: a server
  * that was promoted before it began to archive never sends it.
  */
-extern bool backup_push_history(Repo *repo, const char *pgdata,
+extern bool backup_push_history(RepoSet *set, const char *pgdata,
 								const PgControl *control, uint32_t timeline,
 								Error *err);
 

@@ -19,9 +19,6 @@
 #include "base/thread.h"
 #include "repo/catalog.h"
 
-#define HOUR (3600 * USECS_PER_SEC)
-#define OLD_BACKUP (7 * 24 * HOUR)
-#define CLOCK_SLACK (5 * 60 * USECS_PER_SEC)
 #define FREE_PERCENT 10
 
 static void
@@ -29,6 +26,10 @@ report(Check *c, const char *check, const char *object, bool warning,
 	   Error *why)
 {
 	const Problem problem = {.warning = warning,
+							 .repository = c->member != NULL &&
+												   c->set->count > 1
+											   ? c->member->options.storage.repo
+											   : NULL,
 							 .check = check,
 							 .object = object,
 							 .message = why->message,
@@ -53,6 +54,29 @@ void
 check_warning(Check *c, const char *check, const char *object, Error *why)
 {
 	report(c, check, object, true, why);
+}
+
+void
+check_member(Check *c, const char *check, const char *object, Error *why)
+{
+	report(c, check, object, c->member != NULL && !c->member->required, why);
+}
+
+bool
+check_enter(Check *c, size_t member)
+{
+	c->member = &c->set->members[member];
+	c->repo = c->member->repo;
+	if (c->repo == NULL)
+		c->member = NULL;
+	return c->repo != NULL;
+}
+
+void
+check_leave(Check *c)
+{
+	c->member = NULL;
+	c->repo = NULL;
 }
 
 WalHome
@@ -180,7 +204,7 @@ check_homes(Check *c)
 
 	if (!repo_list_homes(c->repo, &homes, &count, &why))
 	{
-		check_error(c, "repository", c->repo->options.storage.repo, &why);
+		check_member(c, "repository", c->repo->options.storage.repo, &why);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -200,102 +224,6 @@ check_homes(Check *c)
 	free(homes);
 }
 
-static void
-check_clock(Check *c, int64_t newest)
-{
-	Error why = ERROR_INIT;
-	char now[CLOCK_TEXT_LEN];
-	char then[CLOCK_TEXT_LEN];
-
-	if (newest <= clock_now() + CLOCK_SLACK)
-		return;
-	error_set(&why, ERR_CONFIG, "the clock of this host is behind");
-	error_detail(&why, "It is %s here; the repository has something of %s.",
-				 clock_format(clock_now(), now), clock_format(newest, then));
-	error_hint(&why, "Backups are ordered, kept and expired by time: set the "
-					 "clock.");
-	check_warning(c, "clock", "clock", &why);
-}
-
-/* ---- backups ---- */
-
-static void
-check_backup(Check *c, const CatalogBackup *backup)
-{
-	Error why = ERROR_INIT;
-
-	if (backup->state == BACKUP_UNREADABLE)
-	{
-		error_set(&why, ERR_DAMAGED, "backup is not readable");
-		if (backup->problem.message != NULL)
-			error_detail(&why, "It says: %s.", backup->problem.message);
-	}
-	else if (backup->state == BACKUP_COMPLETE && !backup->wal_ok)
-	{
-		error_set(&why, ERR_INCOMPLETE,
-				  "WAL that the backup needs is not in the repository");
-		error_hint(&why, "Take a new backup.");
-	}
-	else if (backup->state == BACKUP_COMPLETE && backup->verified_at != 0 &&
-			 !backup->verified_ok)
-		error_set(&why, ERR_DAMAGED,
-				  "the last verification of the backup "
-				  "failed");
-	if (error_is_set(&why))
-		check_error(c, "backup", backup->info.label, &why);
-}
-
-static void
-check_newest(Check *c, const BackupInfo *newest)
-{
-	Error why = ERROR_INIT;
-	char when[CLOCK_TEXT_LEN];
-
-	if (newest == NULL)
-	{
-		error_set(&why, ERR_NOT_FOUND, "there is no backup of this cluster");
-		error_hint(&why, "Take one with \"pgdr backup\".");
-	}
-	else if (clock_now() - newest->stop_time > OLD_BACKUP)
-	{
-		error_set(&why, ERR_NOT_FOUND,
-				  "the newest backup is older than a "
-				  "week");
-		error_detail(&why, "It is of %s.",
-					 clock_format(newest->stop_time, when));
-	}
-	if (error_is_set(&why))
-		check_warning(c, "backup", newest != NULL ? newest->label : "backups",
-					  &why);
-}
-
-static void
-check_backups(Check *c)
-{
-	const WalHome home = check_home(c);
-	const BackupInfo *newest = NULL;
-	Catalog catalog;
-	Error why = ERROR_INIT;
-
-	if (!catalog_load(c->repo, false, &catalog, &why))
-	{
-		check_error(c, "repository", c->repo->options.storage.repo, &why);
-		return;
-	}
-	for (size_t i = 0; i < catalog.backup_count; i++)
-	{
-		const CatalogBackup *backup = &catalog.backups[i];
-
-		check_backup(c, backup);
-		if (backup->state == BACKUP_COMPLETE &&
-			(home.sysid == 0 || backup->info.sysid == home.sysid))
-			newest = &backup->info;
-	}
-	check_newest(c, newest);
-	check_clock(c, newest != NULL ? newest->stop_time : c->repo->created);
-	catalog_free(&catalog);
-}
-
 /* ---- the whole ---- */
 
 static void
@@ -311,18 +239,47 @@ check_pgdata(Check *c)
 	check_error(c, "pgdata", c->options->pgdata, &why);
 }
 
-bool
-check_run(Repo *repo, const CheckOptions *options, CheckResult *out, Error *err)
+/* Once is enough: keys and their places are the same for all. */
+static void
+check_repositories(Check *c)
 {
-	Check c = {.repo = repo, .options = options, .out = out};
+	bool keys = false;
+
+	for (size_t i = 0; i < c->set->count; i++)
+	{
+		Error why = ERROR_INIT;
+
+		if (!check_enter(c, i))
+		{
+			c->member = &c->set->members[i];
+			error_copy(&why, &c->member->why);
+			check_member(c, "repository", repo_set_name(c->set, i), &why);
+			check_leave(c);
+			continue;
+		}
+		check_homes(c);
+		if (!keys)
+			check_keys(c);
+		keys = true;
+		check_room(c);
+	}
+	check_leave(c);
+}
+
+bool
+check_run(RepoSet *set, const CheckOptions *options, CheckResult *out,
+		  Error *err)
+{
+	Check c = {.set = set, .options = options, .out = out};
 	bool done;
 
 	*out = (CheckResult){0};
+	repo_set_open_all(set);
+	if (set->count == 1 && repo_set_open(set, 0, err) == NULL)
+		return false;
 	check_pgdata(&c);
 	check_server(&c);
-	check_homes(&c);
-	check_keys(&c);
-	check_room(&c);
+	check_repositories(&c);
 	done = thread_check_stop(err);
 	if (done && options->archive && c.archives)
 		done = check_archive(&c, err);

@@ -10,7 +10,8 @@
 #define PGDR_CHECK_H
 
 #include "job/verify.h"
-#include "repo/repo.h"
+#include "repo/repo_set.h"
+#include "repo/retention.h"
 
 typedef struct CheckOptions
 {
@@ -20,6 +21,7 @@ typedef struct CheckOptions
 	const char *identity_file; /* NULL: none configured */
 	int64_t archive_timeout;
 	bool archive; /* ship a segment through the real server */
+	const RetentionPolicy *policies; /* by member of the set */
 	ProblemFn problem;
 	void *problem_arg;
 } CheckOptions;
@@ -35,10 +37,12 @@ typedef struct CheckResult
 /*
  * Reports each problem through options->problem and goes on; false only when
  * the check itself could not be made.  With archive, writes a restore point,
- * switches the segment, waits until it is in the repository and reads it back
- * (decoded if there is an identity, else as stored).
+ * switches the segment, waits until it is in the repositories and reads it
+ * back (decoded if there is an identity, else as stored).  Of several
+ * repositories it says what one lacks that others have; what concerns one
+ * that is not required is a warning.
  */
-extern bool check_run(Repo *repo, const CheckOptions *options, CheckResult *out,
-					  Error *err);
+extern bool check_run(RepoSet *set, const CheckOptions *options,
+					  CheckResult *out, Error *err);
 
 #endif

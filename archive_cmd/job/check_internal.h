@@ -15,7 +15,7 @@
 typedef struct Check
 {
 	/* fixed */
-	Repo *repo;
+	RepoSet *set;
 	const CheckOptions *options;
 	CheckResult *out;
 
@@ -25,6 +25,10 @@ typedef struct Check
 	Server *server;    /* NULL if it could not be reached */
 	ServerInfo info;
 	bool archives; /* nothing known keeps the server from archiving here */
+
+	/* the repository that is being looked at; NULL: none */
+	Repo *repo;
+	const RepoMember *member;
 } Check;
 
 /*
@@ -33,6 +37,9 @@ typedef struct Check
  */
 extern void check_error(Check *c, const char *check, const char *object,
 						Error *why);
+/* A warning if the repository in hand is not required. */
+extern void check_member(Check *c, const char *check, const char *object,
+						 Error *why);
 extern void check_warning(Check *c, const char *check, const char *object,
 						  Error *why);
 
@@ -41,6 +48,13 @@ extern void check_server(Check *c);
 
 /* Ships a segment; false only when asked to stop. */
 extern bool check_archive(Check *c, Error *err);
+
+/* Makes the nth member the one in hand; false if it is not open. */
+extern bool check_enter(Check *c, size_t member);
+extern void check_leave(Check *c);
+
+/* check_backups.c: the backups of all, and what one lacks. */
+extern void check_backups(Check *c);
 
 /* Which cluster's WAL it is about; sysid 0 if not known. */
 extern WalHome check_home(const Check *c);

@@ -17,7 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "job/get_absent.h"
 #include "job/get_file.h"
 #include "pg/wal_page.h"
@@ -128,52 +130,161 @@ choose_home(Repo *repo, const GetOptions *options, WalHome *home, Error *err)
 	return true;
 }
 
-/* home->sysid is 0 when the repository holds no WAL at all. */
+/* *local: what failed is this host's, and no other repository can help. */
 static bool
-get_from(Repo *repo, const GetOptions *options, const WalName *name, Error *err)
+fetch_to_file(Repo *repo, const GetOptions *options, const WalName *name,
+			  bool *local, Error *err)
 {
-	const WalHome *home = &options->home;
-	char *object = repo_wal_name(home, name);
-	Error why = ERROR_INIT;
+	char *object = repo_wal_name(&options->home, name);
 	GetFile *file = NULL;
 	bool done;
 
+	*local = true;
 	done = get_file_create(options->destination, &file, err);
 	if (done)
 	{
-		done = fetch(repo, home, name, object, file, &why);
+		done = fetch(repo, &options->home, name, object, file, err);
 		if (done)
 			done = get_file_commit(file, err);
 		else
+		{
+			*local = false;
 			get_file_abort(file);
+		}
 	}
-	if (why.code == ERR_NOT_FOUND)
-		get_explain_absence(repo, options, name, err);
-	else
-		error_move(err, &why);
-	error_clear(&why);
 	free(object);
 	return done;
 }
 
-bool
-get_wal_file(Repo *repo, const GetOptions *options, Error *err)
+/* home->sysid is 0 when the repository holds no WAL at all. */
+static bool
+get_from(Repo *repo, const GetOptions *options, const WalName *name,
+		 bool *local, Error *err)
 {
 	GetOptions known = *options;
-	WalName name;
+	Error why = ERROR_INIT;
 
-	if (!wal_name_parse(options->name, &name))
-	{
-		error_set(err, ERR_USAGE, "\"%s\" is not the name of a WAL file",
-				  options->name);
-		return error_hint(err, "restore_command must pass \"%%f\" and then "
-							   "\"%%p\".");
-	}
 	if (!choose_home(repo, options, &known.home, err))
 		return false;
 	if (known.home.sysid == 0)
 		return error_set(err, ERR_NOT_FOUND,
 						 "\"%s\" is not in %s: there is no WAL at all",
 						 options->name, repo->storage->where);
-	return get_from(repo, &known, &name, err);
+	if (fetch_to_file(repo, &known, name, local, &why))
+		return true;
+	if (!*local && why.code == ERR_NOT_FOUND)
+		get_explain_absence(repo, &known, name, err);
+	else
+		error_move(err, &why);
+	error_clear(&why);
+	return false;
+}
+
+/* ---- several repositories ---- */
+
+/* What the repositories answered that could not give the file. */
+typedef struct Answers
+{
+	Error *whys; /* by member */
+	bool local;
+} Answers;
+
+/*
+ * How much an answer is worth when there is no file: one that could not be
+ * asked may have it, and a hole is known to be none of the archive's end.
+ */
+static int
+weight(const Error *why)
+{
+	if (why->code == ERR_NOT_FOUND)
+		return 1;
+	return why->code == ERR_INCOMPLETE ? 2 : 3;
+}
+
+static bool
+no_file(const RepoSet *set, Answers *a, Error *err)
+{
+	size_t worst = repo_set_nth(set, 0);
+
+	for (size_t n = 1; n < set->count; n++)
+	{
+		size_t i = repo_set_nth(set, n);
+
+		if (weight(&a->whys[i]) > weight(&a->whys[worst]))
+			worst = i;
+	}
+	for (size_t i = 0; i < set->count; i++)
+	{
+		if (i != worst && a->whys[i].code != ERR_NOT_FOUND)
+			error_detail(&a->whys[worst], "Repository \"%s\": %s.",
+						 repo_set_name(set, i), a->whys[i].message);
+	}
+	if (set->count > 1)
+		error_prefix(&a->whys[worst], "repository \"%s\"",
+					 repo_set_name(set, worst));
+	error_move(err, &a->whys[worst]);
+	return false;
+}
+
+/* Those that were asked before: did they fail, or only not have it? */
+static void
+warn_of_others(const RepoSet *set, const Answers *a)
+{
+	for (size_t i = 0; i < set->count; i++)
+	{
+		if (error_is_set(&a->whys[i]) && weight(&a->whys[i]) > 1)
+			log_error_object(LOG_WARNING, &a->whys[i]);
+	}
+}
+
+static bool
+get_from_any(RepoSet *set, const GetOptions *options, const WalName *name,
+			 Answers *a, Error *err)
+{
+	for (size_t n = 0; n < set->count; n++)
+	{
+		size_t i = repo_set_nth(set, n);
+		Repo *repo;
+
+		if (!thread_check_stop(err))
+			return false;
+		repo = repo_set_open(set, i, &a->whys[i]);
+		if (repo != NULL &&
+			get_from(repo, options, name, &a->local, &a->whys[i]))
+		{
+			warn_of_others(set, a);
+			return true;
+		}
+		/* something needed to ask it is not there: that is no answer */
+		if (repo == NULL && a->whys[i].code == ERR_NOT_FOUND)
+			a->whys[i].code = ERR_CONFIG;
+		if (a->local)
+		{
+			error_move(err, &a->whys[i]);
+			return false;
+		}
+	}
+	return no_file(set, a, err);
+}
+
+bool
+get_wal_file(RepoSet *set, const GetOptions *options, Error *err)
+{
+	Answers a = {.whys = mem_zalloc((set->count + 1) * sizeof(Error))};
+	WalName name;
+	bool done;
+
+	if (!wal_name_parse(options->name, &name))
+	{
+		free(a.whys);
+		error_set(err, ERR_USAGE, "\"%s\" is not the name of a WAL file",
+				  options->name);
+		return error_hint(err, "restore_command must pass \"%%f\" and then "
+							   "\"%%p\".");
+	}
+	done = get_from_any(set, options, &name, &a, err);
+	for (size_t i = 0; i < set->count; i++)
+		error_clear(&a.whys[i]);
+	free(a.whys);
+	return done;
 }

@@ -8,7 +8,7 @@
 #ifndef PGDR_GET_H
 #define PGDR_GET_H
 
-#include "repo/repo.h"
+#include "repo/repo_set.h"
 
 typedef struct GetOptions
 {
@@ -22,15 +22,17 @@ typedef struct GetOptions
 /*
  * True: the file is at destination, complete, verified and durable.  It is
  * written under a temporary name and renamed, so that nothing half-written is
- * ever there.
+ * ever there.  The repositories are tried in order, directories first; one
+ * that cannot be read, or has it damaged, is passed over with a warning.
  *
- * ERR_NOT_FOUND: the repository answered that it has neither this file nor a
+ * ERR_NOT_FOUND: each repository answered that it has neither this file nor a
  * later one that proves that this one is missing.  ERR_INCOMPLETE: it is not
  * there, but later WAL of its timeline is, or a timeline that branched off
  * behind it: a hole.  (Likewise for a history file when the repository holds
  * later timelines, or segments of this one and the cluster is not on it.)
- * Without segment_size branches are not considered.
+ * Without segment_size branches are not considered.  When no repository has
+ * it, and one could not be asked, the error is that one's.
  */
-extern bool get_wal_file(Repo *repo, const GetOptions *options, Error *err);
+extern bool get_wal_file(RepoSet *set, const GetOptions *options, Error *err);
 
 #endif

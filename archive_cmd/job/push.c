@@ -1,274 +1,278 @@
 /*-------------------------------------------------------------------------
  *
  * push.c
- *	  Puts one WAL file into a repository, as archive_command.
+ *	  Puts one WAL file into the repositories, as archive_command.
+ *
+ * First each repository is asked whether it has the file; then those that lack
+ * it get it, all in one pass.  A repository that fails keeps the others from
+ * nothing: whatever is stored needs not be stored again by the next attempt.
  *
  *-------------------------------------------------------------------------
  */
 #include "job/push.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/json.h"
+#include "base/log.h"
+#include "base/thread.h"
+#include "job/push_existing.h"
 #include "job/push_lineage.h"
-#include "job/push_source.h"
-#include "pg/wal_scan.h"
-#include "repo/object.h"
 
-/*
- * Frames of this size keep the compressor's memory small for a segment of
- * 1 GB, and let a reader who wants a part of it skip the rest.
- */
-#define FRAME ((size_t) 4 << 20)
-
-/*
- * A history as long as this goes into the metadata (JSON takes six bytes for
- * one at worst); of a longer one the content has to be read.
- */
-#define HISTORY_IN_META 8192
-
-static uint64_t
-segment_lsn(const PushSource *s)
+/* One member of the set, by the thread that looks at it. */
+typedef struct Target
 {
-	return wal_segment_number(&s->name, s->page.segment_size) *
-		   s->page.segment_size;
+	bool lacks;
+	bool already;
+	bool secret; /* the store does not let us look at what it holds */
+	bool superseded;
+	PushStored found; /* if already */
+} Target;
+
+typedef struct Push
+{
+	/* fixed */
+	RepoSet *set;
+	PushSource *source;
+	const PgControl *control;
+	WalHome home;
+	char *object;
+	Target *targets;
+
+	/* of the caller's thread */
+	PushStored stored;
+} Push;
+
+static PushRecord
+record_of(const Push *p, size_t member)
+{
+	return (PushRecord){.spool = p->set->spool,
+						.repo = repo_set_name(p->set, member),
+						.home = p->home,
+						.name = p->source->name};
 }
 
-/* ---- what the metadata tells of the file ---- */
+/* ---- what is there ---- */
 
-static void
-put_time(Json *obj, const char *key, int64_t t)
+static bool
+accept(const Push *p, size_t member, Error *err)
 {
-	char text[CLOCK_TEXT_LEN];
+	PushRecord record = record_of(p, member);
+	Target *t = &p->targets[member];
 
-	if (t != 0)
-		json_put_str(obj, key, clock_format(t, text));
+	t->found.object = p->object;
+	t->already = push_accept_existing(p->set->members[member].repo, p->source,
+									  &record, &t->found, err);
+	return t->already;
 }
 
-static Json *
-make_extra(const PushSource *s, const PgControl *control,
-		   const WalScanResult *scan)
+static bool
+exists(Storage *st, const char *name, bool *out, bool *secret, Error *err)
 {
-	Json *obj = json_new_object();
-	char lsn[LSN_TEXT_LEN];
-	char *sysid = mem_printf("%" PRIu64, control->sysid);
+	Error why = ERROR_INIT;
 
-	json_put_str(obj, "sysid", sysid);
-	json_put_int(obj, "major", control->major);
-	json_put_int(obj, "timeline", s->name.timeline);
-	if (push_source_is_wal(s))
+	*out = storage_stat(st, name, NULL, NULL, &why);
+	*secret = why.code == ERR_DENIED;
+	if (*out || why.code == ERR_NOT_FOUND)
 	{
-		lsn_format(segment_lsn(s), lsn);
-		json_put_int(obj, "segment_size", control->segment_size);
-		json_put_str(obj, "lsn", lsn);
-		put_time(obj, "first_commit", scan->first_commit);
-		put_time(obj, "last_commit", scan->last_commit);
+		error_clear(&why);
+		return true;
 	}
-	else if (s->name.kind == WAL_TIMELINE_HISTORY &&
-			 s->text.len <= HISTORY_IN_META)
-		json_put_str(obj, "history", s->text.data);
-	free(sysid);
-	return obj;
+	error_clear(&why);
+	return storage_exists(st, name, out, err);
 }
 
-/* Room for the two times, which are known only at the end. */
-#define TIMES_ROOM 128
-
-static ObjectSpec
-make_spec(const PushSource *s, const PgControl *control, const char *name)
+static bool
+look(Push *p, size_t member, Error *err)
 {
-	static const WalScanResult none = {0};
-	static const char *const kinds[] = {
-		[WAL_SEGMENT] = OBJECT_WAL,
-		[WAL_PARTIAL] = OBJECT_WAL,
-		[WAL_BACKUP_HISTORY] = OBJECT_BACKUP_HISTORY,
-		[WAL_TIMELINE_HISTORY] = OBJECT_HISTORY};
-	Json *extra = make_extra(s, control, &none);
-	char *text = json_dump(extra);
-	ObjectSpec spec = {.name = name,
-					   .kind = kinds[s->name.kind],
-					   .extra_room = strlen(text) + TIMES_ROOM,
-					   .frame_size = push_source_is_wal(s) ? FRAME : 0};
+	Repo *repo = p->set->members[member].repo;
+	Target *t = &p->targets[member];
+	bool there;
 
-	free(text);
-	json_free(extra);
-	return spec;
+	if (push_source_is_wal(p->source) &&
+		!push_check_lineage(repo, &p->home, p->source->name.timeline,
+							push_segment_lsn(p->source), err))
+	{
+		t->superseded = err->code == ERR_MISMATCH;
+		return false;
+	}
+	if (!exists(repo->storage, p->object, &there, &t->secret, err))
+		return false;
+	t->lacks = !there;
+	return !there || accept(p, member, err);
+}
+
+static bool
+look_at_one(void *arg, int worker_no, Error *err)
+{
+	Push *p = arg;
+	RepoMember *m = &p->set->members[worker_no];
+
+	(void) err;
+	if (m->repo != NULL && !error_is_set(&m->why))
+		look(p, (size_t) worker_no, &m->why);
+	return true;
+}
+
+/*
+ * What is wrong with the file itself, and not with a repository: whoever
+ * knows that another primary has gone on, no matter which of them, is right.
+ */
+static bool
+check_lineage(const Push *p, Error *err)
+{
+	for (size_t i = 0; i < p->set->count; i++)
+	{
+		if (!p->targets[i].superseded)
+			continue;
+		error_copy(err, &p->set->members[i].why);
+		return false;
+	}
+	return true;
 }
 
 /* ---- storing it ---- */
 
-typedef struct Sending
+/* Only ERR_EXISTS from the commit is proof against another pusher. */
+static void
+judge_one(Push *p, size_t member, FanoutResult result)
 {
-	ObjectWriter *writer;
-	WalScan *scan; /* NULL for what is not WAL */
-} Sending;
+	Error *why = &p->set->members[member].why;
+	PushRecord record = record_of(p, member);
 
+	if (result == FANOUT_EXISTS)
+		accept(p, member, why);
+	else if (result == FANOUT_STORED && p->targets[member].secret)
+		push_record_write(&record, p->stored.plain_size, p->stored.content);
+}
+
+static void
+judge(Push *p, const bool *take, const FanoutResult *results, const Error *why)
+{
+	for (size_t i = 0; i < p->set->count; i++)
+	{
+		if (!take[i])
+			continue;
+		if (results[i] == FANOUT_STORED || results[i] == FANOUT_EXISTS)
+			judge_one(p, i, results[i]);
+		else if (!error_is_set(&p->set->members[i].why))
+			error_copy(&p->set->members[i].why, why);
+	}
+}
+
+/* False if the file could not be read; all else is in the members' whys. */
 static bool
-send_piece(void *arg, const void *data, size_t len, Error *err)
+store(Push *p, const bool *take, Error *err)
 {
-	Sending *sending = arg;
+	size_t count = p->set->count;
+	FanoutResult *results = mem_zalloc(count * sizeof(*results));
+	FanoutGroup *group;
+	Error why = ERROR_INIT;
+	Repo *to;
+	bool done;
 
-	if (sending->scan != NULL)
-		wal_scan_add(sending->scan, data, len);
-	return object_write(sending->writer, data, len, err);
+	repo_set_fan_out(p->set, take, false, &group, &to);
+	done = push_store(to, p->source, p->control, &p->stored, &why);
+	for (size_t i = 0; i < count && !p->stored.unreadable; i++)
+	{
+		if (!take[i])
+			continue;
+		if (group != NULL)
+			results[i] = done || why.code == ERR_EXISTS
+							 ? fanout_result(to->storage, i)
+							 : FANOUT_FAILED;
+		else if (done)
+			results[i] = FANOUT_STORED;
+		else
+			results[i] = why.code == ERR_EXISTS ? FANOUT_EXISTS : FANOUT_FAILED;
+	}
+	repo_set_fan_in(p->set, group, to);
+	if (p->stored.unreadable)
+		error_move(err, &why);
+	else
+		judge(p, take, results, &why);
+	error_clear(&why);
+	free(results);
+	return !p->stored.unreadable;
 }
 
 static bool
-store(Repo *repo, PushSource *s, const PgControl *control, const char *name,
-	  PushResult *out, Error *err)
+store_where_lacking(Push *p, Error *err)
 {
-	ObjectSpec spec = make_spec(s, control, name);
-	Sending sending = {.writer = object_create(repo, &spec, err)};
-	WalScanResult scan = {0};
-	ObjectMeta meta = {0};
-	Json *extra;
-	bool done;
+	bool *take = mem_zalloc(p->set->count * sizeof(bool));
+	bool any = false;
+	bool done = true;
 
-	if (sending.writer == NULL)
-		return false;
-	if (push_source_is_wal(s))
-		sending.scan = wal_scan_new(segment_lsn(s), s->page.segment_size,
-									s->page.block_size, NULL, NULL);
-	done = push_source_read(s, send_piece, &sending, err);
-	if (sending.scan != NULL)
-		wal_scan_finish(sending.scan, &scan);
-	wal_scan_free(sending.scan);
-	if (!done)
+	for (size_t i = 0; i < p->set->count; i++)
 	{
-		object_abort(sending.writer);
-		return false;
+		take[i] = p->targets[i].lacks && !error_is_set(&p->set->members[i].why);
+		any |= take[i];
 	}
-	extra = make_extra(s, control, &scan);
-	done = object_commit(sending.writer, extra, &meta, err);
-	out->plain_size = meta.plain_size;
-	out->stored_size = meta.payload_size + meta.head_len;
-	object_meta_free(&meta);
-	json_free(extra);
+	if (any)
+		done = store(p, take, err);
+	free(take);
 	return done;
 }
 
-/* ---- when the name is taken ---- */
+/* ---- the whole ---- */
+
+static void
+tell(const Push *p, PushResult *out)
+{
+	const PushStored *stored = &p->stored;
+
+	out->already = true;
+	for (size_t i = 0; i < p->set->count; i++)
+	{
+		const Target *t = &p->targets[i];
+
+		if (t->already && stored->plain_size == 0)
+			stored = &t->found;
+		out->already &= t->already || error_is_set(&p->set->members[i].why);
+	}
+	out->plain_size = stored->plain_size;
+	out->stored_size = stored->stored_size;
+}
 
 static bool
-hash_piece(void *arg, const void *data, size_t len, Error *err)
+run(Push *p, PushResult *out, Error *err)
 {
-	(void) err;
-	content_hash_add(arg, data, len);
+	RepoSet *set = p->set;
+
+	repo_set_open_all(set);
+	if (!thread_run((int) set->count, look_at_one, p, err) ||
+		!check_lineage(p, err) || !store_where_lacking(p, err) ||
+		!repo_set_verdict(set, err))
+		return false;
+	tell(p, out);
+	repo_set_warn(set, p->source->file);
 	return true;
 }
 
-static bool
-hash_source(const Repo *repo, PushSource *s, uint8_t hash[CONTENT_LEN],
-			Error *err)
-{
-	ContentHash *h;
-	bool done;
-
-	if (!repo->has_content)
-	{
-		error_set(err, ERR_KEY, "the content key is not known");
-		return error_hint(err, "Set content-key-file in the configuration.");
-	}
-	h = content_hash_new(&repo->content);
-	done = push_source_read(s, hash_piece, h, err);
-	content_hash_final(h, hash);
-	content_hash_free(h);
-	return done;
-}
-
-static bool
-other_content(const char *name, const ObjectMeta *meta, const PushSource *s,
-			  Error *err)
-{
-	error_set(err, ERR_EXISTS, "the repository holds \"%s\" with other content",
-			  name);
-	error_detail(err,
-				 "Its contents have %" PRIu64 " bytes, those of \"%s\" have "
-				 "%lld; their content hashes differ.",
-				 meta->plain_size, s->path, (long long) s->before.st_size);
-	return error_hint(err, "Make sure that no other server archives into this "
-						   "repository.  Nothing was overwritten.");
-}
-
-/*
- * Another copy is as good as success only if it is intact and will survive a
- * crash: its writer may have died before its last fsync.
- */
-static bool
-accept_existing(Repo *repo, PushSource *s, const char *name, PushResult *out,
-				Error *err)
-{
-	ObjectMeta meta = {0};
-	uint8_t hash[CONTENT_LEN];
-	bool done = false;
-
-	if (!object_check_stored(repo, name, &meta, err))
-	{
-		if (err->code == ERR_DAMAGED || err->code == ERR_MISMATCH)
-			error_hint(err, "Move this object out of the repository; the next "
-							"attempt stores the file again.");
-	}
-	else if (hash_source(repo, s, hash, err))
-	{
-		if (meta.plain_size != (uint64_t) s->before.st_size ||
-			memcmp(hash, meta.content, CONTENT_LEN) != 0)
-			other_content(name, &meta, s, err);
-		else
-			done = storage_settle(repo->storage, name, err);
-	}
-	out->already = done;
-	out->plain_size = meta.plain_size;
-	out->stored_size = meta.payload_size + meta.head_len;
-	object_meta_free(&meta);
-	return done;
-}
-
-/* Only ERR_EXISTS from the commit is proof against another pusher. */
-static bool
-store_or_accept(Repo *repo, PushSource *s, const PgControl *control,
-				PushResult *out, Error *err)
-{
-	const WalHome home = {.sysid = control->sysid, .major = control->major};
-	char *name = repo_wal_name(&home, &s->name);
-	Error why = ERROR_INIT;
-	bool exists;
-	bool done = false;
-
-	if (storage_exists(repo->storage, name, &exists, err))
-	{
-		done = !exists && store(repo, s, control, name, out, &why);
-		if (!done && (exists || why.code == ERR_EXISTS))
-			done = accept_existing(repo, s, name, out, err);
-		else
-			error_move(err, &why);
-	}
-	error_clear(&why);
-	free(name);
-	return done;
-}
-
 bool
-push_file(Repo *repo, const char *path, const PgControl *control,
+push_file(RepoSet *set, const char *path, const PgControl *control,
 		  PushResult *out, Error *err)
 {
-	const WalHome home = {.sysid = control->sysid, .major = control->major};
 	PushSource source;
+	Push p = {.set = set,
+			  .source = &source,
+			  .control = control,
+			  .home = {.sysid = control->sysid, .major = control->major}};
 	bool done;
 
 	*out = (PushResult){.already = false};
+	p.targets = mem_zalloc((set->count + 1) * sizeof(Target));
 	done = push_source_open(path, control, &source, err);
 	if (done)
 	{
 		memcpy(out->name, source.file, sizeof(out->name));
-		if (push_source_is_wal(&source))
-			done = push_check_lineage(repo, &home, source.name.timeline,
-									  segment_lsn(&source), err);
+		p.object = repo_wal_name(&p.home, &source.name);
+		p.stored.object = p.object;
+		done = run(&p, out, err);
 	}
-	done = done && store_or_accept(repo, &source, control, out, err);
 	push_source_close(&source);
+	free(p.object);
+	free(p.targets);
 	if (!done)
 		error_prefix(err, "could not archive \"%s\"", path);
 	return done;

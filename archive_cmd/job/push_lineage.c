@@ -76,13 +76,19 @@ check_one(Repo *repo, const WalHome *home, Later *segment, size_t i,
 
 	if (!repo_read_history(repo, home, by, &history, &why))
 	{
-		if (!history_is_lost(&why))
+		/* what may only be written to, another host has to look after */
+		if (!history_is_lost(&why) && why.code != ERR_DENIED)
 		{
 			error_move(err, &why);
 			return false;
 		}
-		log_warning("could not check the history of timeline %" PRIu32 ": %s",
-					by, why.message);
+		if (why.code == ERR_DENIED)
+			log_info("history of timeline %" PRIu32 " may not be read: %s", by,
+					 why.message);
+		else
+			log_warning("could not check the history of timeline %" PRIu32
+						": %s",
+						by, why.message);
 		error_clear(&why);
 		return true;
 	}

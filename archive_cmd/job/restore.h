@@ -11,7 +11,7 @@
 
 #include "base/progress.h"
 #include "repo/catalog.h"
-#include "repo/repo.h"
+#include "repo/repo_set.h"
 
 typedef enum TargetType
 {
@@ -71,6 +71,9 @@ typedef struct RestorePlan
 	uint64_t file_count;
 	uint64_t plain_bytes;
 	uint64_t stored_bytes;
+	size_t *sources; /* members of the set that have the backup, in the order
+					  * in which they are read */
+	size_t source_count;
 } RestorePlan;
 
 extern void restore_plan_free(RestorePlan *plan);
@@ -79,8 +82,12 @@ extern void restore_plan_free(RestorePlan *plan);
  * Chooses the backup and proves that the WAL up to the target is complete,
  * without writing anything.  Returns true also when the target cannot be
  * reached: see plan->reachable.
+ *
+ * Of several repositories what they have together counts: any segment may come
+ * from any of them, because archive-get looks in all.  One that cannot be
+ * looked at is passed over with a warning.
  */
-extern bool restore_plan(Repo *repo, const RestoreOptions *options,
+extern bool restore_plan(RepoSet *set, const RestoreOptions *options,
 						 RestorePlan *out, Error *err);
 
 /* ERR_INCOMPLETE with the verdict, unless reachable or skip_wal_check. */
@@ -103,11 +110,14 @@ extern bool restore_check_plan(const RestorePlan *plan, bool skip_wal_check,
  * that is not empty; ERR_BUSY for a running server or another restore;
  * ERR_DAMAGED names object and file.
  *
+ * A pack that one of several repositories does not give intact is written anew
+ * from the next that has this backup.
+ *
  * Of the settings in the restored postgresql.auto.conf, recovery_target*,
  * restore_command, archive_cleanup_command and recovery_end_command go, and
  * those of this recovery are added; everything else stays.
  */
-extern bool restore_run(Repo *repo, const RestoreOptions *options,
+extern bool restore_run(RepoSet *set, const RestoreOptions *options,
 						const RestorePlan *plan, Error *err);
 
 #endif

@@ -99,6 +99,7 @@ static bool
 control_is_ours(const RestorePlaces *places, const Json *marker, bool *same,
 				Error *err)
 {
+	const Repo *repo = repo_set_any(places->set);
 	char *path = file_join(places->items[0].path, RESTORE_CONTROL_FILE);
 	StrBuf data = STRBUF_INIT;
 	uint8_t hash[CONTENT_LEN];
@@ -107,9 +108,9 @@ control_is_ours(const RestorePlaces *places, const Json *marker, bool *same,
 	bool done = file_exists(path, &exists, err);
 
 	*same = !exists;
-	if (done && exists && places->repo->has_content)
+	if (done && exists && repo != NULL && repo->has_content)
 	{
-		ContentHash *h = content_hash_new(&places->repo->content);
+		ContentHash *h = content_hash_new(&repo->content);
 
 		done = file_slurp(path, MARKER_MAX, &data, err);
 		content_hash_add(h, data.data, data.len);

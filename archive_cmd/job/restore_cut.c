@@ -37,6 +37,7 @@ typedef struct Cutter
 	size_t next;       /* file in work, or to come */
 	uint64_t position; /* in the pack's plaintext */
 	uint64_t written;  /* of the file in work */
+	uint64_t total;    /* of all */
 	int fd;            /* -1: none */
 	ContentHash *hash;
 	TreeCache cache;
@@ -95,6 +96,13 @@ complete_file(const ManifestFile *file, int fd, Error *err)
 	return done;
 }
 
+static bool
+local_failure(const RestoreCut *cut)
+{
+	*cut->local = true;
+	return false;
+}
+
 static void
 count_file(const RestoreCut *cut)
 {
@@ -131,9 +139,45 @@ end_file(Cutter *c, Error *err)
 	c->next++;
 	c->written = 0;
 	if (!complete_file(file, fd, err))
-		return false;
+		return local_failure(c->cut);
 	count_file(c->cut);
 	return true;
+}
+
+/*
+ * What is taken back is written anew from another repository.  That a file is
+ * not there is no error: it may be the one that could not be begun.
+ */
+static void
+take_back_file(Cutter *c, const ManifestFile *file)
+{
+	const char *path = file->path;
+	Error ignored = ERROR_INIT;
+	const char *rest;
+	const char *leaf;
+	const RestorePlace *place;
+	int parent;
+
+	if (strcmp(path, RESTORE_CONTROL_FILE) == 0)
+		path = c->cut->control_name;
+	place = restore_places_find(c->cut->places, path, &rest);
+	if (tree_parent(place->fd, place->path, rest, &c->cache, &parent, &leaf,
+					&ignored))
+		unlinkat(parent, leaf, 0);
+	error_clear(&ignored);
+}
+
+static void
+take_back(Cutter *c)
+{
+	size_t begun = c->next + (c->fd >= 0);
+
+	for (size_t i = 0; i < begun && i < c->count; i++)
+		take_back_file(c, c->files[i]);
+	if (c->cut->progress == NULL)
+		return;
+	atomic_fetch_sub(&c->cut->progress->done_bytes, c->total);
+	atomic_fetch_sub(&c->cut->progress->done_items, c->next);
 }
 
 /* ---- the stage ---- */
@@ -143,12 +187,12 @@ write_part(Cutter *c, const void *data, size_t len, Error *err)
 {
 	const ManifestFile *file = c->files[c->next];
 
-	if (c->fd < 0 && !create_file(c->cut, file, &c->cache, &c->fd, err))
-		return false;
-	if (!file_write_all(c->fd, data, len, file->path, err))
-		return false;
+	if ((c->fd < 0 && !create_file(c->cut, file, &c->cache, &c->fd, err)) ||
+		!file_write_all(c->fd, data, len, file->path, err))
+		return local_failure(c->cut);
 	content_hash_add(c->hash, data, len);
 	c->written += len;
+	c->total += len;
 	if (c->cut->progress)
 		atomic_fetch_add(&c->cut->progress->done_bytes, len);
 	return c->written < file->size || end_file(c, err);
@@ -242,8 +286,10 @@ restore_cut_pack(Repo *repo, const RestoreCut *cut, const ManifestPack *pack,
 	done = object_read(repo, object, &c.base, &meta, err) &&
 		   check_pack(pack, &meta, object, err);
 	/* "not found" would read as if the backup were not there */
-	if (!done && err->code == ERR_NOT_FOUND)
+	if (!done && err->code == ERR_NOT_FOUND && !*cut->local)
 		err->code = ERR_INCOMPLETE;
+	if (!done && !*cut->local)
+		take_back(&c);
 	stage_free(&c.base);
 	object_meta_free(&meta);
 	free(object);

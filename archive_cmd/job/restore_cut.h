@@ -18,12 +18,15 @@ typedef struct RestoreCut
 	const char *label;        /* of the backup */
 	const char *control_name; /* for global/pg_control */
 	Progress *progress;       /* or NULL */
+	bool *local;              /* set if this host is at fault: a file could
+							   * not be written */
 } RestoreCut;
 
 /*
  * Reads the pack and writes its files, which are sorted by their place in it.
  * A file is complete only when its content hash has been compared, and nothing
- * of the pack may be relied on before this returns true.
+ * of the pack may be relied on before this returns true.  On failure what was
+ * written of it is removed again, unless it is this host that failed.
  */
 extern bool restore_cut_pack(Repo *repo, const RestoreCut *cut,
 							 const ManifestPack *pack,

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "job/restore_cut.h"
 
@@ -130,7 +131,8 @@ restore_make_dirs(const RestorePlaces *places, Error *err)
 typedef struct Distribution
 {
 	/* fixed */
-	Repo *repo;
+	RepoSet *set;
+	const RestorePlan *plan; /* its sources */
 	RestoreCut cut;
 	const ManifestFile **files; /* with contents, by pack and offset */
 	size_t count;
@@ -139,7 +141,14 @@ typedef struct Distribution
 	/* mutable, under lock */
 	pthread_mutex_t lock;
 	size_t next; /* pack */
+	bool *down;  /* by source: it did not answer */
 } Distribution;
+
+typedef struct CutWorker
+{
+	Distribution *d;
+	Repo **repos; /* by source, opened when they are needed */
+} CutWorker;
 
 static int
 compare_extents(const void *a, const void *b)
@@ -197,26 +206,123 @@ next_pack(Distribution *d)
 	return pack;
 }
 
+/* ---- from which repository ---- */
+
+static bool
+is_down(Distribution *d, size_t source)
+{
+	bool down;
+
+	pthread_mutex_lock(&d->lock);
+	down = d->down[source];
+	pthread_mutex_unlock(&d->lock);
+	return down;
+}
+
+/*
+ * A pack that is damaged or missing says nothing of the others; but what does
+ * not answer is asked last from now on, so that its time-outs are not waited
+ * for again and again.
+ */
+static void
+note_failure(Distribution *d, size_t source, const Error *why)
+{
+	if (why->code == ERR_DAMAGED || why->code == ERR_MISMATCH ||
+		why->code == ERR_INCOMPLETE || why->code == ERR_KEY)
+		return;
+	pthread_mutex_lock(&d->lock);
+	d->down[source] = true;
+	pthread_mutex_unlock(&d->lock);
+}
+
+static Repo *
+open_source(CutWorker *w, size_t source, Error *err)
+{
+	const RepoMember *m = &w->d->set->members[w->d->plan->sources[source]];
+
+	if (w->repos[source] == NULL)
+		repo_open_again(m->repo, &w->repos[source], err);
+	return w->repos[source];
+}
+
+typedef struct CutPack
+{
+	const ManifestPack *pack;
+	const ManifestFile *const *files;
+	size_t count;
+	bool final; /* no other repository can help */
+} CutPack;
+
+static bool
+cut_from(CutWorker *w, size_t source, CutPack *pack, Error *err)
+{
+	Repo *repo = open_source(w, source, err);
+	RestoreCut cut = w->d->cut;
+
+	cut.local = &pack->final;
+	return repo != NULL && restore_cut_pack(repo, &cut, pack->pack, pack->files,
+											pack->count, err);
+}
+
+/*
+ * The sources in order, those that did not answer before last.  The error is
+ * the first one's.
+ */
+static bool
+cut_from_any(CutWorker *w, CutPack *pack, Error *err)
+{
+	Distribution *d = w->d;
+	size_t count = d->plan->source_count;
+	bool *tried = mem_zalloc(count * sizeof(bool));
+	bool done = false;
+
+	for (size_t n = 0; !done && n < 2 * count; n++)
+	{
+		size_t i = n % count;
+		Error why = ERROR_INIT;
+
+		if (tried[i] || (n < count && is_down(d, i)))
+			continue;
+		tried[i] = true;
+		done = cut_from(w, i, pack, &why);
+		if (done)
+			break;
+		pack->final |= why.code == ERR_CANCELED;
+		if (!pack->final)
+			note_failure(d, i, &why);
+		if (!pack->final && count > 1)
+			log_error_object(LOG_WARNING, &why);
+		error_move(err, &why);
+		if (pack->final)
+			break;
+	}
+	free(tried);
+	if (done)
+		error_clear(err);
+	return done;
+}
+
 static bool
 work(void *arg, int worker_no, Error *err)
 {
 	Distribution *d = arg;
-	Repo *repo = NULL;
+	CutWorker w = {.d = d};
 	const ManifestPack *pack;
-	bool done;
+	bool done = true;
 
 	(void) worker_no;
-	done = repo_open_again(d->repo, &repo, err);
+	w.repos = mem_zalloc(d->plan->source_count * sizeof(Repo *));
 	while (done && (pack = next_pack(d)) != NULL)
 	{
-		size_t count;
-		const ManifestFile *const *files = files_of(d, pack->number, &count);
+		CutPack cut = {.pack = pack};
 
+		cut.files = files_of(d, pack->number, &cut.count);
 		done = thread_check_stop(err) &&
-			   (count == 0 ||
-				restore_cut_pack(repo, &d->cut, pack, files, count, err));
+			   (cut.count == 0 || cut_from_any(&w, &cut, err));
 	}
-	repo_close(repo);
+	for (size_t i = 0; i < d->plan->source_count; i++)
+		repo_close(w.repos[i]);
+	free(w.repos);
 	return done;
 }
 
@@ -256,9 +362,11 @@ distribute(Distribution *d)
 }
 
 bool
-restore_write_files(Repo *repo, const RestorePlaces *places, Error *err)
+restore_write_files(RepoSet *set, const RestorePlan *plan,
+					const RestorePlaces *places, Error *err)
 {
-	Distribution d = {.repo = repo,
+	Distribution d = {.set = set,
+					  .plan = plan,
 					  .cut = {.places = places,
 							  .label = places->manifest->info.label,
 							  .control_name = CONTROL_TMP,
@@ -268,12 +376,14 @@ restore_write_files(Repo *repo, const RestorePlaces *places, Error *err)
 	bool done;
 
 	distribute(&d);
+	d.down = mem_zalloc(plan->source_count * sizeof(bool));
 	if (workers > (int) places->manifest->pack_count)
 		workers = (int) places->manifest->pack_count;
 	done = make_empty_files(&d.cut, err) && thread_run(workers, work, &d, err);
 	pthread_mutex_destroy(&d.lock);
 	free(d.files);
 	free(d.packs);
+	free(d.down);
 	return done;
 }
 

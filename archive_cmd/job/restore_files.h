@@ -28,8 +28,8 @@ extern bool restore_make_dirs(const RestorePlaces *places, Error *err);
  * RESTORE_CONTROL_FILE has a temporary name until restore_publish().
  * ERR_DAMAGED names object and file.
  */
-extern bool restore_write_files(Repo *repo, const RestorePlaces *places,
-								Error *err);
+extern bool restore_write_files(RepoSet *set, const RestorePlan *plan,
+								const RestorePlaces *places, Error *err);
 
 /*
  * The last step: gives pg_control its name, durably.  Everything else must be

@@ -161,14 +161,14 @@ add_tablespaces(RestorePlaces *places, Error *err)
 /* ---- do they fit together? ---- */
 
 static bool
-check_repository(const RestorePlaces *places, const RestorePlace *place,
+check_repository(const StorageOptions *storage, const RestorePlace *place,
 				 Error *err)
 {
-	const char *path = places->repo->options.storage.path;
+	const char *path = storage->path;
 	char *real;
 	bool apart;
 
-	if (path == NULL)
+	if (strcmp(storage->type, "posix") != 0)
 		return true;
 	real = resolve(path);
 	apart = !contains(place->real, real) && !contains(real, place->real);
@@ -177,6 +177,19 @@ check_repository(const RestorePlaces *places, const RestorePlace *place,
 							  "directory \"%s\" and the repository \"%s\" "
 							  "contain one another",
 							  place->path, path);
+}
+
+static bool
+check_repositories(const RestorePlaces *places, const RestorePlace *place,
+				   Error *err)
+{
+	for (size_t i = 0; i < places->set->count; i++)
+	{
+		if (!check_repository(&places->set->members[i].options.storage, place,
+							  err))
+			return false;
+	}
+	return true;
 }
 
 static bool
@@ -217,7 +230,7 @@ check_all(const RestorePlaces *places, Error *err)
 		return error_set(err, ERR_USAGE, "cannot restore into \"/\"");
 	for (size_t i = 0; i < places->count; i++)
 	{
-		if (!check_repository(places, &places->items[i], err) ||
+		if (!check_repositories(places, &places->items[i], err) ||
 			(i > 0 && !check_tablespace(places, i, err)))
 			return false;
 	}
@@ -238,11 +251,11 @@ check_all(const RestorePlaces *places, Error *err)
 }
 
 bool
-restore_places_resolve(const Repo *repo, const RestoreOptions *options,
+restore_places_resolve(const RepoSet *set, const RestoreOptions *options,
 					   const Manifest *manifest, RestorePlaces *out, Error *err)
 {
 	memset(out, 0, sizeof(*out));
-	out->repo = repo;
+	out->set = set;
 	out->options = options;
 	out->manifest = manifest;
 	out->items = mem_zalloc((manifest->tablespace_count + 1) *

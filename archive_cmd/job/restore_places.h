@@ -24,7 +24,7 @@ typedef struct RestorePlace
 
 typedef struct RestorePlaces
 {
-	const Repo *repo;
+	const RepoSet *set;
 	const RestoreOptions *options;
 	const Manifest *manifest;
 	RestorePlace *items; /* the data directory first */
@@ -36,7 +36,7 @@ typedef struct RestorePlaces
  * Finds out where everything goes and whether the directories fit together;
  * touches nothing.  ERR_USAGE when they do not.
  */
-extern bool restore_places_resolve(const Repo *repo,
+extern bool restore_places_resolve(const RepoSet *set,
 								   const RestoreOptions *options,
 								   const Manifest *manifest, RestorePlaces *out,
 								   Error *err);

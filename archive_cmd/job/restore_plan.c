@@ -23,13 +23,23 @@
 #include "job/restore_target.h"
 #include "job/restore_wal.h"
 
+/* A repository that can be looked at. */
+typedef struct Source
+{
+	size_t member;
+	Catalog catalog;
+} Source;
+
 typedef struct Planner
 {
 	/* fixed */
-	Repo *repo;
+	RepoSet *set;
 	const RestoreOptions *options;
 	RestoreTarget target;
-	Catalog catalog;
+	Source *sources; /* in the order in which they are read */
+	Repo **repos;    /* of these */
+	size_t source_count;
+	Catalog catalog; /* of all together */
 
 	/* what may be restored, newest first; then of one cluster only */
 	const CatalogBackup **candidates;
@@ -44,6 +54,7 @@ restore_plan_free(RestorePlan *plan)
 	backup_info_free(&plan->backup);
 	free(plan->target);
 	free(plan->verdict);
+	free(plan->sources);
 	memset(plan, 0, sizeof(*plan));
 }
 
@@ -312,23 +323,41 @@ keep_one_timeline(Planner *p)
 	p->count = kept;
 }
 
-/* ---- the plan ---- */
+/* ---- where the backup lies ---- */
 
+/* Two backups of one label are the same if their packs are. */
 static bool
-copy_info(const BackupInfo *from, BackupInfo *to, Error *err)
+has_backup(const Source *source, const BackupInfo *info, bool failed)
 {
-	Json *json = backup_info_json(from);
-	bool done = backup_info_parse(json, to, err);
+	const CatalogBackup *b = catalog_find(&source->catalog, info->label);
 
-	json_free(json);
-	return done;
+	return b != NULL && b->state == BACKUP_COMPLETE &&
+		   (b->verified_at != 0 && !b->verified_ok) == failed &&
+		   memcmp(b->info.packs_sha256, info->packs_sha256, SHA256_LEN) == 0;
 }
+
+/* Those where it was found damaged are the last resort. */
+static void
+find_sources(const Planner *p, RestorePlan *out)
+{
+	out->sources = mem_zalloc((p->source_count + 1) * sizeof(size_t));
+	for (int failed = 0; failed <= 1; failed++)
+	{
+		for (size_t i = 0; i < p->source_count; i++)
+		{
+			if (has_backup(&p->sources[i], &out->backup, failed == 1))
+				out->sources[out->source_count++] = p->sources[i].member;
+		}
+	}
+}
+
+/* ---- the plan ---- */
 
 static bool
 fill_plan(const Planner *p, const RestoreJudge *judge, RestorePlan *out,
 		  Error *err)
 {
-	if (!copy_info(judge->backup, &out->backup, err))
+	if (!backup_info_copy(judge->backup, &out->backup, err))
 		return false;
 	out->target_type = p->target.type;
 	out->target = p->target.text ? mem_strdup(p->target.text) : NULL;
@@ -341,6 +370,7 @@ fill_plan(const Planner *p, const RestoreJudge *judge, RestorePlan *out,
 	out->file_count = out->backup.file_count;
 	out->plain_bytes = out->backup.plain_bytes;
 	out->stored_bytes = out->backup.stored_bytes;
+	find_sources(p, out);
 	return true;
 }
 
@@ -355,7 +385,8 @@ judge_candidates(Planner *p, RestorePlan *out, Error *err)
 	for (size_t i = 0; i < p->count; i++)
 		backups[i] = &p->candidates[i]->info;
 	t = p->wal ? wal_catalog_timeline(p->wal, p->timeline) : NULL;
-	judge.path = (RestoreWal){.repo = p->repo,
+	judge.path = (RestoreWal){.repos = p->repos,
+							  .repo_count = p->source_count,
 							  .wal = p->wal,
 							  .timeline = p->timeline,
 							  .history = t && t->has_history ? &t->history
@@ -370,12 +401,72 @@ judge_candidates(Planner *p, RestorePlan *out, Error *err)
 	return done;
 }
 
+/* ---- the repositories ---- */
+
+static bool
+look_at(Planner *p, size_t member, Error *err)
+{
+	Repo *repo = repo_set_open(p->set, member, err);
+	Source *source = &p->sources[p->source_count];
+
+	if (repo == NULL || !catalog_load(repo, false, &source->catalog, err))
+		return false;
+	source->member = member;
+	p->repos[p->source_count++] = repo;
+	return true;
+}
+
+static bool
+load_sources(Planner *p, Error *err)
+{
+	size_t count = p->set->count;
+
+	p->sources = mem_zalloc((count + 1) * sizeof(Source));
+	p->repos = mem_zalloc((count + 1) * sizeof(Repo *));
+	for (size_t n = 0; n < count; n++)
+	{
+		Error why = ERROR_INIT;
+
+		if (!thread_check_stop(err))
+			return false;
+		if (look_at(p, repo_set_nth(p->set, n), &why))
+			continue;
+		if (count > 1)
+		{
+			error_prefix(&why, "repository \"%s\" is passed over",
+						 repo_set_name(p->set, repo_set_nth(p->set, n)));
+			log_error_object(LOG_WARNING, &why);
+		}
+		error_move(err, &why);
+	}
+	if (p->source_count == 0)
+		return false;
+	error_clear(err);
+	return true;
+}
+
+static bool
+load_catalog(Planner *p, Error *err)
+{
+	const Catalog **parts;
+	bool done;
+
+	if (!load_sources(p, err))
+		return false;
+	parts = mem_zalloc(p->source_count * sizeof(*parts));
+	for (size_t i = 0; i < p->source_count; i++)
+		parts[i] = &p->sources[i].catalog;
+	done = catalog_unite(parts, p->source_count, &p->catalog, err);
+	free(parts);
+	return done;
+}
+
 static bool
 make_plan(Planner *p, RestorePlan *out, Error *err)
 {
 	const char *label = p->options->label;
 
-	if (!catalog_load(p->repo, false, &p->catalog, err))
+	if (!load_catalog(p, err))
 		return false;
 	p->candidates = mem_zalloc((p->catalog.backup_count + 1) *
 							   sizeof(*p->candidates));
@@ -396,10 +487,10 @@ make_plan(Planner *p, RestorePlan *out, Error *err)
 }
 
 bool
-restore_plan(Repo *repo, const RestoreOptions *options, RestorePlan *out,
+restore_plan(RepoSet *set, const RestoreOptions *options, RestorePlan *out,
 			 Error *err)
 {
-	Planner p = {.repo = repo, .options = options};
+	Planner p = {.set = set, .options = options};
 	bool done;
 
 	memset(out, 0, sizeof(*out));
@@ -409,6 +500,10 @@ restore_plan(Repo *repo, const RestoreOptions *options, RestorePlan *out,
 		restore_plan_free(out);
 	restore_target_free(&p.target);
 	catalog_free(&p.catalog);
+	for (size_t i = 0; i < p.source_count; i++)
+		catalog_free(&p.sources[i].catalog);
+	free(p.sources);
+	free(p.repos);
 	free(p.candidates);
 	return done;
 }

@@ -29,7 +29,7 @@
 
 typedef struct Run
 {
-	Repo *repo;
+	RepoSet *set;
 	const RestoreOptions *options;
 	const RestorePlan *plan;
 	RestoreTarget target;
@@ -149,6 +149,30 @@ restore_check_plan(const RestorePlan *plan, bool skip_wal_check, Error *err)
 						   "the same.");
 }
 
+/* From the first repository that has it intact. */
+static bool
+read_manifest(Run *r, Error *err)
+{
+	const RestorePlan *plan = r->plan;
+
+	for (size_t i = 0; i < plan->source_count; i++)
+	{
+		Error why = ERROR_INIT;
+		Repo *repo = repo_set_open(r->set, plan->sources[i], &why);
+
+		if (repo != NULL &&
+			manifest_read(repo, plan->backup.label, &r->manifest, &why))
+		{
+			error_clear(err);
+			return true;
+		}
+		if (i + 1 < plan->source_count && why.code != ERR_CANCELED)
+			log_error_object(LOG_WARNING, &why);
+		error_move(err, &why);
+	}
+	return false;
+}
+
 static bool
 prepare(Run *r, Error *err)
 {
@@ -157,7 +181,7 @@ prepare(Run *r, Error *err)
 
 	if (!restore_target_parse(r->options, &r->target, err) ||
 		!restore_check_plan(r->plan, r->options->skip_wal_check, err) ||
-		!manifest_read(r->repo, r->plan->backup.label, &r->manifest, err))
+		!read_manifest(r, err))
 		return false;
 	for (size_t i = 0; i < r->manifest.file_count; i++)
 		bytes += r->manifest.files[i].size;
@@ -166,7 +190,7 @@ prepare(Run *r, Error *err)
 		atomic_store(&progress->total_bytes, bytes);
 		atomic_store(&progress->total_items, r->manifest.file_count);
 	}
-	return restore_places_resolve(r->repo, r->options, &r->manifest, &r->places,
+	return restore_places_resolve(r->set, r->options, &r->manifest, &r->places,
 								  err);
 }
 
@@ -184,7 +208,7 @@ run(Run *r, Error *err)
 		!restore_make_dirs(&r->places, err))
 		return false;
 	set_phase(r, "restoring files");
-	if (!restore_write_files(r->repo, &r->places, err) ||
+	if (!restore_write_files(r->set, r->plan, &r->places, err) ||
 		!write_settings(r, err) || !write_signal(r, err))
 		return false;
 	warn_of_settings(r);
@@ -195,10 +219,10 @@ run(Run *r, Error *err)
 }
 
 bool
-restore_run(Repo *repo, const RestoreOptions *options, const RestorePlan *plan,
-			Error *err)
+restore_run(RepoSet *set, const RestoreOptions *options,
+			const RestorePlan *plan, Error *err)
 {
-	Run r = {.repo = repo, .options = options, .plan = plan};
+	Run r = {.set = set, .options = options, .plan = plan};
 	bool done = run(&r, err);
 
 	restore_places_free(&r.places);

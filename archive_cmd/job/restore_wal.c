@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/thread.h"
 #include "pg/wal_page.h"
 #include "repo/object.h"
@@ -53,6 +54,45 @@ restore_wal_timeline(const RestoreWal *path, uint64_t segment)
 	return 0;
 }
 
+/* ---- from which repository ---- */
+
+/*
+ * What one repository cannot give another one may.  Of a single one the error
+ * is the answer.
+ */
+static void
+pass_over(const RestoreWal *path, size_t i, Error *why, Error *err)
+{
+	if (i + 1 < path->repo_count && why->code != ERR_CANCELED)
+		log_error_object(LOG_WARNING, why);
+	else
+		error_move(err, why);
+	error_clear(why);
+}
+
+static bool
+segment_time(const RestoreWal *path, uint32_t timeline, uint64_t segment,
+			 int64_t *time, Error *err)
+{
+	bool known = false;
+
+	for (size_t i = 0; i < path->repo_count && *time == 0; i++)
+	{
+		Error why = ERROR_INIT;
+
+		if (!thread_check_stop(err))
+			return false;
+		if (wal_segment_time(path->repos[i], path->wal, timeline, segment, true,
+							 time, &why))
+			known = true;
+		else
+			pass_over(path, i, &why, err);
+	}
+	if (known)
+		error_clear(err);
+	return known;
+}
+
 /* ---- when ---- */
 
 bool
@@ -64,9 +104,7 @@ restore_wal_last_commit(const RestoreWal *path, uint64_t first, uint64_t last,
 	{
 		uint32_t timeline = restore_wal_timeline(path, --segment);
 
-		if (timeline != 0 && (!thread_check_stop(err) ||
-							  !wal_segment_time(path->repo, path->wal, timeline,
-												segment, true, time, err)))
+		if (timeline != 0 && !segment_time(path, timeline, segment, time, err))
 			return false;
 	}
 	return true;
@@ -164,6 +202,31 @@ reader_free(Stage *stage)
 
 static const StageOps reader_ops = {reader_write, reader_finish, reader_free};
 
+/*
+ * A scan cannot take back what it was fed: where there is another repository
+ * to turn to, the segment is fed only when all of it has been found right.
+ */
+static bool
+read_whole(const RestoreWal *path, const char *object, Reader *r, Error *err)
+{
+	for (size_t i = 0; i < path->repo_count; i++)
+	{
+		StrBuf text = STRBUF_INIT;
+		Error why = ERROR_INIT;
+		bool done = object_get(path->repos[i], object, OBJECT_WAL,
+							   path->segment_size, &text, &why);
+
+		if (done)
+			done = reader_write(&r->base, text.data, text.len, err);
+		else
+			pass_over(path, i, &why, err);
+		strbuf_free(&text);
+		if (done || error_is_set(err))
+			return done;
+	}
+	return false;
+}
+
 static bool
 read_segment(const RestoreWal *path, uint64_t segment, Reader *r, Error *err)
 {
@@ -176,8 +239,11 @@ read_segment(const RestoreWal *path, uint64_t segment, Reader *r, Error *err)
 		return error_set(err, ERR_INTERNAL, "WAL segment of the path is gone");
 	wal_segment_name(timeline, segment, path->segment_size, &name);
 	object = repo_wal_name(&path->wal->home, &name);
-	done = thread_check_stop(err) &&
-		   object_read(path->repo, object, &r->base, NULL, err);
+	done = thread_check_stop(err);
+	if (done && path->repo_count > 1)
+		done = read_whole(path, object, r, err);
+	else if (done)
+		done = object_read(path->repos[0], object, &r->base, NULL, err);
 	free(object);
 	return done;
 }

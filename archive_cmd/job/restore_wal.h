@@ -14,7 +14,8 @@
 
 typedef struct RestoreWal
 {
-	Repo *repo;
+	Repo *const *repos; /* each may have a segment, asked in this order */
+	size_t repo_count;
 	const WalCatalog *wal;          /* NULL: there is none of this cluster */
 	uint32_t timeline;              /* recovered along */
 	const TimelineHistory *history; /* its own, or NULL */

@@ -13,10 +13,11 @@
 
 typedef struct Problem
 {
-	bool warning;       /* not an error: it hinders no recovery */
-	const char *check;  /* "damaged", "missing", "hole", "stray",
+	bool warning;           /* not an error: it hinders no recovery */
+	const char *repository; /* that it is about, or NULL */
+	const char *check;      /* "damaged", "missing", "hole", "stray",
 								 * "key", "unreachable", ... */
-	const char *object; /* name in the repository, or what it is about */
+	const char *object;     /* name in the repository, or what it is about */
 	const char *message;
 	const char *detail; /* or NULL */
 	const char *hint;   /* or NULL */

@@ -278,3 +278,13 @@ backup_info_parse(const Json *obj, BackupInfo *out, Error *err)
 	backup_info_free(out);
 	return false;
 }
+
+bool
+backup_info_copy(const BackupInfo *from, BackupInfo *to, Error *err)
+{
+	Json *json = backup_info_json(from);
+	bool done = backup_info_parse(json, to, err);
+
+	json_free(json);
+	return done;
+}

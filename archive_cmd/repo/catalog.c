@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "repo/catalog.h"
+#include "repo/catalog_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -162,8 +162,8 @@ load_backup(Repo *repo, const char *label, int64_t now, CatalogBackup *out,
 	return load_mark(repo, out, err);
 }
 
-static void
-backup_free(CatalogBackup *b)
+void
+catalog_backup_free(CatalogBackup *b)
 {
 	backup_info_free(&b->info);
 	error_clear(&b->problem);
@@ -207,13 +207,19 @@ load_backups(Repo *repo, Catalog *out, Error *err)
 		if (ok && present)
 			out->backup_count++;
 		else
-			backup_free(b);
+			catalog_backup_free(b);
 	}
 	labels_free(&labels);
-	if (out->backup_count > 1)
-		qsort(out->backups, out->backup_count, sizeof(CatalogBackup),
-			  compare_backups);
+	catalog_sort_backups(out);
 	return ok;
+}
+
+void
+catalog_sort_backups(Catalog *catalog)
+{
+	if (catalog->backup_count > 1)
+		qsort(catalog->backups, catalog->backup_count, sizeof(CatalogBackup),
+			  compare_backups);
 }
 
 /* ---- the whole ---- */
@@ -256,6 +262,18 @@ wal_is_here(const Catalog *catalog, const BackupInfo *info)
 	return ok;
 }
 
+void
+catalog_find_wal_ok(Catalog *catalog)
+{
+	for (size_t i = 0; i < catalog->backup_count; i++)
+	{
+		CatalogBackup *b = &catalog->backups[i];
+
+		if (b->state == BACKUP_COMPLETE)
+			b->wal_ok = wal_is_here(catalog, &b->info);
+	}
+}
+
 bool
 catalog_load(Repo *repo, bool with_times, Catalog *out, Error *err)
 {
@@ -271,13 +289,7 @@ catalog_load(Repo *repo, bool with_times, Catalog *out, Error *err)
 		catalog_free(out);
 		return false;
 	}
-	for (size_t i = 0; i < out->backup_count; i++)
-	{
-		CatalogBackup *b = &out->backups[i];
-
-		if (b->state == BACKUP_COMPLETE)
-			b->wal_ok = wal_is_here(out, &b->info);
-	}
+	catalog_find_wal_ok(out);
 	return true;
 }
 
@@ -285,7 +297,7 @@ void
 catalog_free(Catalog *catalog)
 {
 	for (size_t i = 0; i < catalog->backup_count; i++)
-		backup_free(&catalog->backups[i]);
+		catalog_backup_free(&catalog->backups[i]);
 	for (size_t i = 0; i < catalog->wal_count; i++)
 		wal_catalog_free(&catalog->wal[i]);
 	free(catalog->backups);

@@ -81,6 +81,13 @@ typedef struct Catalog
 /* with_times: also read the commit times at the ends of each range. */
 extern bool catalog_load(Repo *repo, bool with_times, Catalog *out, Error *err);
 extern void catalog_free(Catalog *catalog);
+
+/*
+ * What several repositories hold together: each backup as it is where it is
+ * best, all WAL, all histories.  An order of the parts decides between equals.
+ */
+extern bool catalog_unite(const Catalog *const *parts, size_t count,
+						  Catalog *out, Error *err);
 extern const CatalogBackup *catalog_find(const Catalog *catalog,
 										 const char *label);
 extern const WalCatalog *catalog_wal(const Catalog *catalog,

@@ -55,9 +55,8 @@ label_is_used(Repo *repo, const char *label, bool *used, Error *err)
 	return ok;
 }
 
-/* *taken stays false when somebody else has the label. */
-static bool
-try_label(Repo *repo, const char *label, bool *taken, Error *err)
+bool
+lease_try(Repo *repo, const char *label, bool *taken, Error *err)
 {
 	Error problem = ERROR_INIT;
 	char stamp[STAMP_SECONDS_LEN + 1];
@@ -84,18 +83,27 @@ try_label(Repo *repo, const char *label, bool *taken, Error *err)
 	return false;
 }
 
-bool
-lease_take(Repo *repo, char **label, Error *err)
+char *
+lease_candidate(int64_t begun, int n)
 {
 	char base[CLOCK_TEXT_LEN];
 
-	clock_format_label(clock_now(), base);
-	for (int i = 1; i <= LABEL_TRIES; i++)
+	clock_format_label(begun, base);
+	if (n > LABEL_TRIES)
+		return NULL;
+	return n == 1 ? mem_strdup(base) : mem_printf("%s-%d", base, n);
+}
+
+bool
+lease_take(Repo *repo, char **label, Error *err)
+{
+	int64_t now = clock_now();
+	char *candidate;
+
+	for (int i = 1; (candidate = lease_candidate(now, i)) != NULL; i++)
 	{
-		char *candidate = i == 1 ? mem_strdup(base)
-								 : mem_printf("%s-%d", base, i);
 		bool taken;
-		bool ok = try_label(repo, candidate, &taken, err);
+		bool ok = lease_try(repo, candidate, &taken, err);
 
 		if (ok && taken)
 		{
@@ -106,8 +114,22 @@ lease_take(Repo *repo, char **label, Error *err)
 		if (!ok)
 			return false;
 	}
+	return lease_no_label(err);
+}
+
+bool
+lease_no_label(Error *err)
+{
 	error_set(err, ERR_BUSY, "could not find a free label for a backup");
 	return error_hint(err, "Try again in a second.");
+}
+
+bool
+lease_begin(Repo *repo, const char *label, Error *err)
+{
+	char stamp[STAMP_LEN];
+
+	return put_lease(repo, label, stamp_format(clock_now(), stamp), err);
 }
 
 bool

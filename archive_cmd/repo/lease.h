@@ -19,6 +19,18 @@
  * time now, by writing its first lease object.  *label is the caller's.
  */
 extern bool lease_take(Repo *repo, char **label, Error *err);
+
+/*
+ * The same of several repositories: the nth label to be tried for a backup
+ * begun at that time, NULL behind the last; caller frees.  And the try: *taken
+ * stays false if something has this label already.
+ */
+extern char *lease_candidate(int64_t begun, int n);
+extern bool lease_try(Repo *repo, const char *label, bool *taken, Error *err);
+extern bool lease_no_label(Error *err); /* that error */
+
+/* For a label that others have used: from now on this is being written. */
+extern bool lease_begin(Repo *repo, const char *label, Error *err);
 extern bool lease_renew(Repo *repo, const char *label, Error *err);
 
 /*

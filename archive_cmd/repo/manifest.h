@@ -51,6 +51,8 @@ typedef struct BackupInfo
 } BackupInfo;
 
 extern void backup_info_free(BackupInfo *info);
+extern bool backup_info_copy(const BackupInfo *from, BackupInfo *to,
+							 Error *err);
 /* To and from the metadata's extra object; also used by info --output=json. */
 extern Json *backup_info_json(const BackupInfo *info);
 extern bool backup_info_parse(const Json *obj, BackupInfo *out, Error *err);

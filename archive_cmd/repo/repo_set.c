@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
 
@@ -144,6 +145,27 @@ repo_set_open_all(RepoSet *set)
 	free(opened);
 }
 
+const Repo *
+repo_set_any(const RepoSet *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+	{
+		if (set->members[i].repo != NULL)
+			return set->members[i].repo;
+	}
+	return NULL;
+}
+
+void
+repo_set_forget(RepoSet *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+	{
+		if (set->members[i].repo == NULL)
+			error_clear(&set->members[i].why);
+	}
+}
+
 /* Directories are near, and cost nothing to read. */
 static bool
 is_near(const RepoSet *set, size_t member)
@@ -236,6 +258,25 @@ repo_set_verdict(const RepoSet *set, Error *err)
 		return explain(set, first, done, err);
 	error_copy(err, &set->members[0].why);
 	return false;
+}
+
+void
+repo_set_warn(const RepoSet *set, const char *what)
+{
+	for (size_t i = 0; i < set->count; i++)
+	{
+		Error why = ERROR_INIT;
+
+		if (!error_is_set(&set->members[i].why))
+			continue;
+		error_copy(&why, &set->members[i].why);
+		error_prefix(&why, "repository \"%s\" has not got %s",
+					 repo_set_name(set, i), what);
+		if (set->count > 1)
+			error_hint(&why, "\"pgdr repair\" brings what it missed.");
+		log_error_object(LOG_WARNING, &why);
+		error_clear(&why);
+	}
 }
 
 /* ---- writing to all ---- */

@@ -55,6 +55,12 @@ extern Repo *repo_set_open(RepoSet *set, size_t member, Error *err);
 /* All at a time; see each member's repo and why. */
 extern void repo_set_open_all(RepoSet *set);
 
+/* One that is open, for what is the same in all (keys), or NULL. */
+extern const Repo *repo_set_any(const RepoSet *set);
+
+/* Those that could not be opened may be tried again. */
+extern void repo_set_forget(RepoSet *set);
+
 /* The member to be read in the nth place: directories first. */
 extern size_t repo_set_nth(const RepoSet *set, size_t n);
 
@@ -66,6 +72,11 @@ extern size_t repo_set_needed(const RepoSet *set);
  * If not, *err has the causes of all.
  */
 extern bool repo_set_verdict(const RepoSet *set, Error *err);
+
+/*
+ * Warns of each member that has a why: "repository "b" has not got WHAT: ...".
+ */
+extern void repo_set_warn(const RepoSet *set, const char *what);
 
 /*
  * A repository through which is written to all members that are open, have no

@@ -67,7 +67,7 @@ get_to(WalHome from, const char *name, const char *destination)
 								.destination = destination};
 
 	error_clear(&err);
-	return get_wal_file(f.repo, &options, &err) ? ERR_NONE : err.code;
+	return get_wal_file(&f.set, &options, &err) ? ERR_NONE : err.code;
 }
 
 static int

@@ -122,7 +122,9 @@ job_push(Fixture *f, const char *path, PushResult *out, Error *err)
 	PgControl control = job_control();
 
 	error_clear(err);
-	return push_file(f->repo, path, &control, out, err) ? ERR_NONE : err->code;
+	/* each attempt is a process of its own */
+	error_clear(&f->set.members[0].why);
+	return push_file(&f->set, path, &control, out, err) ? ERR_NONE : err->code;
 }
 
 char *

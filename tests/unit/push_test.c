@@ -168,13 +168,13 @@ test_refused(void)
 	path = segment(&f, 1, 1);
 	other.sysid = 43;
 	error_clear(&err);
-	ok(!push_file(f.repo, path, &other, &result, &err) &&
+	ok(!push_file(&f.set, path, &other, &result, &err) &&
 		   err.code == ERR_MISMATCH,
 	   "a segment of another cluster is refused");
 	other = job_control();
 	other.major = 16;
 	error_clear(&err);
-	ok(!push_file(f.repo, path, &other, &result, &err) &&
+	ok(!push_file(&f.set, path, &other, &result, &err) &&
 		   err.code == ERR_MISMATCH,
 	   "a segment of another major version is refused");
 	free(path);

@@ -74,11 +74,13 @@ fixture_begin(Fixture *f, bool encrypted)
 	}
 	need(repo_create(&options, &err) && repo_open(&options, &f->repo, &err),
 		 &err, "repository");
+	repo_set_borrow(&f->set, f->repo);
 }
 
 void
 fixture_end(Fixture *f)
 {
+	repo_set_free(&f->set);
 	repo_close(f->repo);
 	repo_keys_free(&f->keys);
 	tmpdir_remove(f->dir);

@@ -27,6 +27,7 @@ typedef struct Fixture
 	char *repo_path;
 	RepoKeys keys;
 	Repo *repo;
+	RepoSet set;           /* of it alone */
 	uint64_t prev_segment; /* the last that was made, and its last record */
 	uint64_t prev_lsn;
 } Fixture;

@@ -91,7 +91,7 @@ static bool
 plan_for(const RestoreOptions *o, RestorePlan *plan, Error *err)
 {
 	error_clear(err);
-	return restore_plan(fix.repo, o, plan, err);
+	return restore_plan(&fix.set, o, plan, err);
 }
 
 static void

@@ -73,9 +73,9 @@ restore(const RestoreOptions *o, Error *err)
 	bool done;
 
 	error_clear(err);
-	if (!restore_plan(fix.repo, o, &plan, err))
+	if (!restore_plan(&fix.set, o, &plan, err))
 		return false;
-	done = restore_run(fix.repo, o, &plan, err);
+	done = restore_run(&fix.set, o, &plan, err);
 	restore_plan_free(&plan);
 	return done;
 }

@@ -1,0 +1,154 @@
+/*-------------------------------------------------------------------------
+ *
+ * push_store.c
+ *	  Makes an object of a WAL file.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "job/push_store.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "pg/wal_scan.h"
+#include "repo/object.h"
+
+/*
+ * Frames of this size keep the compressor's memory small for a segment of
+ * 1 GB, and let a reader who wants a part of it skip the rest.
+ */
+#define FRAME ((size_t) 4 << 20)
+
+/*
+ * A history as long as this goes into the metadata (JSON takes six bytes for
+ * one at worst); of a longer one the content has to be read.
+ */
+#define HISTORY_IN_META 8192
+
+uint64_t
+push_segment_lsn(const PushSource *s)
+{
+	return wal_segment_number(&s->name, s->page.segment_size) *
+		   s->page.segment_size;
+}
+
+/* ---- what the metadata tells of the file ---- */
+
+static void
+put_time(Json *obj, const char *key, int64_t t)
+{
+	char text[CLOCK_TEXT_LEN];
+
+	if (t != 0)
+		json_put_str(obj, key, clock_format(t, text));
+}
+
+static Json *
+make_extra(const PushSource *s, const PgControl *control,
+		   const WalScanResult *scan)
+{
+	Json *obj = json_new_object();
+	char lsn[LSN_TEXT_LEN];
+	char *sysid = mem_printf("%" PRIu64, control->sysid);
+
+	json_put_str(obj, "sysid", sysid);
+	json_put_int(obj, "major", control->major);
+	json_put_int(obj, "timeline", s->name.timeline);
+	if (push_source_is_wal(s))
+	{
+		lsn_format(push_segment_lsn(s), lsn);
+		json_put_int(obj, "segment_size", control->segment_size);
+		json_put_str(obj, "lsn", lsn);
+		put_time(obj, "first_commit", scan->first_commit);
+		put_time(obj, "last_commit", scan->last_commit);
+	}
+	else if (s->name.kind == WAL_TIMELINE_HISTORY &&
+			 s->text.len <= HISTORY_IN_META)
+		json_put_str(obj, "history", s->text.data);
+	free(sysid);
+	return obj;
+}
+
+/* Room for the two times, which are known only at the end. */
+#define TIMES_ROOM 128
+
+static ObjectSpec
+make_spec(const PushSource *s, const PgControl *control, const char *name)
+{
+	static const WalScanResult none = {0};
+	static const char *const kinds[] = {
+		[WAL_SEGMENT] = OBJECT_WAL,
+		[WAL_PARTIAL] = OBJECT_WAL,
+		[WAL_BACKUP_HISTORY] = OBJECT_BACKUP_HISTORY,
+		[WAL_TIMELINE_HISTORY] = OBJECT_HISTORY};
+	Json *extra = make_extra(s, control, &none);
+	char *text = json_dump(extra);
+	ObjectSpec spec = {.name = name,
+					   .kind = kinds[s->name.kind],
+					   .extra_room = strlen(text) + TIMES_ROOM,
+					   .frame_size = push_source_is_wal(s) ? FRAME : 0};
+
+	free(text);
+	json_free(extra);
+	return spec;
+}
+
+/* ---- storing it ---- */
+
+typedef struct Sending
+{
+	ObjectWriter *writer;
+	WalScan *scan; /* NULL for what is not WAL */
+	bool refused;  /* it was the writer that failed */
+} Sending;
+
+static bool
+send_piece(void *arg, const void *data, size_t len, Error *err)
+{
+	Sending *sending = arg;
+
+	if (sending->scan != NULL)
+		wal_scan_add(sending->scan, data, len);
+	sending->refused = !object_write(sending->writer, data, len, err);
+	return !sending->refused;
+}
+
+bool
+push_store(Repo *repo, PushSource *s, const PgControl *control, PushStored *out,
+		   Error *err)
+{
+	ObjectSpec spec = make_spec(s, control, out->object);
+	Sending sending = {.writer = object_create(repo, &spec, err)};
+	WalScanResult scan = {0};
+	ObjectMeta meta = {0};
+	Json *extra;
+	bool done;
+
+	out->unreadable = false;
+	if (sending.writer == NULL)
+		return false;
+	if (push_source_is_wal(s))
+		sending.scan = wal_scan_new(push_segment_lsn(s), s->page.segment_size,
+									s->page.block_size, NULL, NULL);
+	done = push_source_read(s, send_piece, &sending, err);
+	if (sending.scan != NULL)
+		wal_scan_finish(sending.scan, &scan);
+	wal_scan_free(sending.scan);
+	if (!done)
+	{
+		out->unreadable = !sending.refused;
+		object_abort(sending.writer);
+		return false;
+	}
+	extra = make_extra(s, control, &scan);
+	done = object_commit(sending.writer, extra, &meta, err);
+	memcpy(out->content, meta.content, CONTENT_LEN);
+	out->plain_size = meta.plain_size;
+	out->stored_size = meta.payload_size + meta.head_len;
+	object_meta_free(&meta);
+	json_free(extra);
+	return done;
+}
