@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/thread.h"
@@ -41,7 +42,8 @@ http_open(const StorageOptions *options, Http **out, Error *err)
 	http->policy = retry_policy(options);
 	http->limit = limit_of(options);
 	http->ca_file = ca_file ? mem_strdup(ca_file) : NULL;
-	http->proxy = proxy ? mem_strdup(proxy) : NULL;
+	if (proxy != NULL)
+		http->proxy = mem_strdup(strcmp(proxy, "none") != 0 ? proxy : "");
 	http->multi = curl_multi_init();
 	if (http->multi == NULL)
 		mem_out_of_memory();

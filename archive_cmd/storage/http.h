@@ -27,13 +27,14 @@
 	{"ca-file", STORAGE_KEY_PATH, false, NULL,                            \
 	 "certificates of the authorities to trust instead of the system's"}, \
 	{                                                                     \
-		"proxy", STORAGE_KEY_TEXT, false, NULL, "URL of an HTTP proxy"    \
+		"proxy", STORAGE_KEY_TEXT, false, NULL,                           \
+			"URL of an HTTP proxy, or none"                               \
 	}
 
 /*
  * A client with its connections, kept open; one thread at a time.  Without the
  * key proxy the usual variables of the environment name one (https_proxy,
- * no_proxy); an empty value means none.
+ * no_proxy), unless its value is "none".
  */
 typedef struct Http Http;
 

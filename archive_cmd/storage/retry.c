@@ -10,6 +10,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/thread.h"
 
 #define FIRST_WAIT (USECS_PER_SEC / 10)
@@ -84,6 +85,8 @@ retry_again(Retry *r, int64_t wait_hint, Error *err)
 	wait = wait_hint > 0 ? wait_hint : backoff(r->tries);
 	if (clock_monotonic() + wait >= r->deadline)
 		return give_up(r, err);
+	log_debug("%s; trying again in %.1f seconds", err->message,
+			  (double) wait / USECS_PER_SEC);
 	clock_sleep(wait);
 	error_clear(err);
 	return thread_check_stop(err);

@@ -219,14 +219,18 @@ configure(S3Storage *s3, const StorageOptions *options, Error *err)
 		   http_open(options, &s3->http, err);
 }
 
-/* No request is made: what a store is for decides what may be asked. */
+/*
+ * A bucket is never made: who may write backups need not have that right.  No
+ * request is made for one that is in use, either; a new one is put to the test.
+ */
 static bool
 s3_open(const StorageOptions *options, Storage **out, Error *err)
 {
 	S3Storage *s3 = mem_zalloc(sizeof(*s3));
 
 	s3->base.driver = &storage_s3;
-	if (!configure(s3, options, err))
+	if (!configure(s3, options, err) ||
+		(options->create && !s3_check_condition(s3, err)))
 	{
 		s3_close(&s3->base);
 		return false;

@@ -60,6 +60,7 @@ typedef struct S3Request
 	const char *lines; /* more headers; NULL: none */
 	const void *body;
 	size_t body_len;
+	const uint8_t *body_hash; /* its SHA-256, if it is known already */
 	bool (*accept)(int status);
 	bool (*check)(void *request, const HttpResponse *answer, Error *err);
 	bool last_words;
@@ -125,5 +126,8 @@ extern bool s3_write(StorageWriter *sw, const void *data, size_t len,
 					 Error *err);
 extern bool s3_commit(StorageWriter *sw, const void *head, Error *err);
 extern void s3_abort(StorageWriter *sw);
+
+/* ERR_UNSUPPORTED if the server replaces what it is asked not to replace. */
+extern bool s3_check_condition(S3Storage *s3, Error *err);
 
 #endif

@@ -155,7 +155,7 @@ ask_instance(Instance *in, S3Keys *out, Error *err)
 bool
 s3_keys_of_instance(const StorageOptions *options, S3Keys *out, Error *err)
 {
-	static const StorageParam params[] = {{"proxy", ""},
+	static const StorageParam params[] = {{"proxy", "none"},
 										  {"connect-timeout", "1s"},
 										  {"stall-timeout", "3s"},
 										  {"total-timeout", "10s"},

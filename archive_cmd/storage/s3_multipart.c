@@ -99,16 +99,14 @@ send_part(S3Writer *w, int number, const S3Buffer *body, Error *err)
 	S3Part *part = part_slot(w, number);
 	StrBuf lines = STRBUF_INIT;
 	char *query = part_query(w, number);
-	S3Request r = {.s3 = w->s3,
-				   .method = "PUT",
-				   .name = w->name,
-				   .query = query,
-				   .body = body->data,
-				   .body_len = body->len};
+	S3Request r = {
+		.s3 = w->s3, .method = "PUT", .name = w->name, .query = query};
+	uint8_t hash[SHA256_LEN];
 	HttpResponse answer;
 	bool done;
 
-	s3_add_checksum(&lines, w->s3, body);
+	strbuf_reserve(&lines, 0);
+	s3_set_body(&r, body, hash, &lines);
 	r.lines = lines.data;
 	done = s3_send(&r, &answer, err);
 	if (done)

@@ -280,8 +280,9 @@ s3_request_prepare(S3Request *r)
 {
 	uint8_t hash[SHA256_LEN];
 
-	sha256_once(r->body ? r->body : "", r->body_len, hash);
-	hex_encode(hash, sizeof(hash), r->payload);
+	if (r->body_hash == NULL)
+		sha256_once(r->body ? r->body : "", r->body_len, hash);
+	hex_encode(r->body_hash ? r->body_hash : hash, sizeof(hash), r->payload);
 	r->url = make_url(r);
 	r->http = (HttpRequest){.method = r->method,
 							.url = r->url,

@@ -127,27 +127,27 @@ s3_must_be_free(S3Writer *w, Error *err)
 
 /* ---- headers ---- */
 
-/* What lets the server check the bytes of a body. */
+/* The server compares what has arrived. */
 void
-s3_add_checksum(StrBuf *lines, const S3Storage *s3, const S3Buffer *body)
+s3_set_body(S3Request *r, const S3Buffer *body, uint8_t hash[SHA256_LEN],
+			StrBuf *lines)
 {
-	uint8_t hash[SHA256_LEN];
-	char *text;
+	uint8_t md5[MD5_LEN];
+	char *text = NULL;
 
-	if (s3->checksum == S3_NO_CHECKSUM)
-		return;
-	if (s3->checksum == S3_MD5)
+	r->body = body->data;
+	r->body_len = body->len;
+	r->body_hash = hash;
+	sha256_once(body->data, body->len, hash);
+	if (r->s3->checksum == S3_SHA256)
 	{
-		if (!md5_once(body->data, body->len, hash))
-			return;
-		text = base64_encode(hash, MD5_LEN);
-		strbuf_printf(lines, "Content-MD5: %s\n", text);
-	}
-	else
-	{
-		sha256_once(body->data, body->len, hash);
 		text = base64_encode(hash, SHA256_LEN);
 		strbuf_printf(lines, "x-amz-checksum-sha256: %s\n", text);
+	}
+	else if (r->s3->checksum == S3_MD5 && md5_once(body->data, body->len, md5))
+	{
+		text = base64_encode(md5, MD5_LEN);
+		strbuf_printf(lines, "Content-MD5: %s\n", text);
 	}
 	free(text);
 }
@@ -207,12 +207,9 @@ static bool
 put_object(S3Writer *w, Error *err)
 {
 	StrBuf lines = STRBUF_INIT;
-	S3Request r = {.s3 = w->s3,
-				   .method = "PUT",
-				   .name = w->name,
-				   .body = w->first.data,
-				   .body_len = w->first.len,
-				   .check = check_stored};
+	S3Request r = {
+		.s3 = w->s3, .method = "PUT", .name = w->name, .check = check_stored};
+	uint8_t hash[SHA256_LEN];
 	HttpResponse answer;
 	bool done;
 
@@ -220,7 +217,7 @@ put_object(S3Writer *w, Error *err)
 		return false;
 	s3_add_object_lines(&lines, w);
 	s3_add_condition(&lines, w->s3);
-	s3_add_checksum(&lines, w->s3, &w->first);
+	s3_set_body(&r, &w->first, hash, &lines);
 	r.lines = lines.data;
 	done = s3_send(&r, &answer, err);
 	if (!done && err->code == ERR_EXISTS && s3_is_ours(w))
@@ -231,6 +228,52 @@ put_object(S3Writer *w, Error *err)
 	http_response_free(&answer);
 	strbuf_free(&lines);
 	return done && check_after(w, err);
+}
+
+/* ---- does the server keep conditions? ---- */
+
+/* No name of ours begins like this: it is in nobody's listing. */
+#define PROBE_NAME ".pgdr-probe"
+
+/*
+ * A server that does not know the condition ignores it, and one day replaces
+ * a segment.  It may be there from an earlier time: then it is refused at once.
+ */
+bool
+s3_check_condition(S3Storage *s3, Error *err)
+{
+	StrBuf lines = STRBUF_INIT;
+	Error why = ERROR_INIT;
+	bool kept;
+
+	if (s3->conditional == S3_HEAD)
+		return true;
+	s3_add_condition(&lines, s3);
+	for (int i = 0; i < 2 && !error_is_set(&why); i++)
+	{
+		S3Request r = {
+			.s3 = s3, .method = "PUT", .name = PROBE_NAME, .lines = lines.data};
+		HttpResponse answer;
+
+		s3_send(&r, &answer, &why);
+		http_response_free(&answer);
+	}
+	strbuf_free(&lines);
+	kept = why.code == ERR_EXISTS;
+	if (kept || error_is_set(&why))
+	{
+		if (kept)
+			error_clear(&why);
+		error_move(err, &why);
+		return kept;
+	}
+	error_set(err, ERR_UNSUPPORTED,
+			  "server replaces objects though it is asked not to");
+	error_detail(err, "It ignores the condition of the request (key "
+					  "conditional).");
+	return error_hint(err, "Use a server that knows conditional writes; with "
+						   "conditional = head only one host may write at a "
+						   "time.");
 }
 
 /* ---- the driver's functions ---- */

@@ -46,8 +46,9 @@ typedef struct S3Writer
 /* Is the object of that name the one that this writer made? */
 extern bool s3_is_ours(S3Writer *w);
 extern bool s3_must_be_free(S3Writer *w, Error *err);
-extern void s3_add_checksum(StrBuf *lines, const S3Storage *s3,
-							const S3Buffer *body);
+/* Gives r a body, and lines what the server checks it with; hash is kept. */
+extern void s3_set_body(S3Request *r, const S3Buffer *body,
+						uint8_t hash[SHA256_LEN], StrBuf *lines);
 extern void s3_add_condition(StrBuf *lines, const S3Storage *s3);
 extern void s3_add_object_lines(StrBuf *lines, const S3Writer *w);
 

@@ -416,6 +416,38 @@ test_unreachable(void)
 	tear_down(&f);
 }
 
+/* The server as a proxy: it is asked for whole URLs. */
+static void
+test_proxy(void)
+{
+	static const Step steps[] = {{200, NULL, "by proxy", .wait = 0}};
+	StorageParam params[] = {{"proxy", NULL}, {"retries", "0"}};
+	char *proxy;
+	Fixture f;
+
+	SET_UP(&f, steps);
+	proxy = mem_printf("http://127.0.0.1:%d", http_server_port(f.server));
+	params[0].value = proxy;
+	http_close(f.http);
+	f.http = open_client(params, 2);
+	f.request.url = "http://no-such-host.invalid/a";
+	sends(&f, "a request by way of a proxy");
+	ok(strncmp(f.script.last_lines, "GET http://no-such-host.invalid/a ", 34) ==
+		   0,
+	   "gets there");
+	setenv("http_proxy", proxy, 1);
+	http_close(f.http);
+	f.http = open_client(params + 1, 1);
+	sends(&f, "a proxy of the environment");
+	params[0].value = "none";
+	http_close(f.http);
+	f.http = open_client(params, 2);
+	fails(&f.err, send_it(&f), ERR_IO, "could not find", "none");
+	unsetenv("http_proxy");
+	free(proxy);
+	tear_down(&f);
+}
+
 /*
  * Streams
  */
@@ -637,6 +669,43 @@ test_odd_streams(void)
 	tear_down(&f);
 }
 
+static void
+test_limits(void)
+{
+	static const Step steps[] = {{200, NULL, "", .wait = 0}};
+	static const StorageParam params[] = {{"upload-rate", "600kB"},
+										  {"download-rate", "600kB"},
+										  {"total-timeout", "300ms"}};
+	char *body = mem_zalloc(360000);
+	Fixture f;
+	int64_t start = clock_monotonic();
+	Object o = {.cut_every = 0};
+	HttpStream *s;
+
+	SET_UP(&f, steps);
+	http_close(f.http);
+	f.http = open_client(params, 3);
+	f.request.method = "PUT";
+	f.request.body = body;
+	f.request.body_len = 360000;
+	sends(&f, "an upload at a limited rate");
+	ok(clock_monotonic() - start > 400000,
+	   "takes its time, which no time-out counts");
+	http_server_stop(f.server);
+	free(f.url);
+	f.server = http_server_start(serve_object, &o);
+	f.request.url = f.url = mem_printf("http://127.0.0.1:%d/o",
+									   http_server_port(f.server));
+	start = clock_monotonic();
+	ok(http_stream_open(f.http, &f.request, 0, 360000, &s, &f.err) &&
+		   read_stream(s, 0, 100000, &f.err) == 360000,
+	   "a download at a limited rate");
+	ok(clock_monotonic() - start > 400000, "takes its time");
+	http_stream_close(s);
+	tear_down(&f);
+	free(body);
+}
+
 /*
  * Stop requests
  */
@@ -754,6 +823,8 @@ main(void)
 	test_streams();
 	test_resume();
 	test_odd_streams();
+	test_limits();
+	test_proxy();
 	test_stop();
 	return done_testing();
 }

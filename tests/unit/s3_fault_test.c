@@ -492,6 +492,7 @@ test_tls(void)
 	rgw_set(&o, "endpoint", "http://127.0.0.1:1");
 	all_fail(&o, ERR_IO, "Connection refused", "firewall", "nobody listens");
 	rgw_options_free(&o);
+	free(url);
 }
 
 /* What changes under way is found by TLS, and fetched again. */

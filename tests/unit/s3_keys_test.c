@@ -570,6 +570,15 @@ test_headers(Fake *f)
 	fails_with(storage_put(st, "a/o", "x", 1, &err), &err, ERR_IO,
 			   "other bytes", "a server that stored something else");
 	storage_close(st);
+
+	f->headers = NULL;
+	s.options.create = true;
+	fails_with(open_it(&s, &st, &err), &err, ERR_UNSUPPORTED,
+			   "conditional = head", "a server that replaces objects");
+	f->status = 412;
+	f->body = "<Error><Code>PreconditionFailed</Code></Error>";
+	ok(open_it(&s, &st, &err), "one that does not");
+	storage_close(st);
 }
 
 /*

@@ -484,6 +484,32 @@ test_head_mode(void)
 	free(data);
 }
 
+/* Whoever makes a repository is told whether the server can be relied on. */
+static void
+test_create(void)
+{
+	RgwOptions o;
+	Error err = ERROR_INIT;
+	Storage *st = NULL;
+	int n = 0;
+
+	ok(rgw_put_bucket(&rgw, "create", NULL, NULL), "a bucket");
+	rgw_options(&rgw, "create", 0, &o);
+	o.options.create = true;
+	for (int i = 0; i < 2; i++)
+	{
+		fine(storage_open(&o.options, &st, &err), &err,
+			 "a server that keeps conditions");
+		fine(storage_list(st, "", true, no_entry, &n, &err), &err, "a listing");
+		is_int(n, 0, "does not show the test");
+		storage_close(st);
+	}
+	rgw_set(&o, "bucket", "no-such-bucket");
+	fails_with(storage_open(&o.options, &st, &err), &err, ERR_CONFIG,
+			   "NoSuchBucket", "a bucket that is not there is not made");
+	rgw_options_free(&o);
+}
+
 /*
  * Rights
  */
@@ -738,6 +764,7 @@ main(void)
 	test_costs();
 	test_memory();
 	test_head_mode();
+	test_create();
 	test_rights();
 	test_write_only();
 	test_clock();
