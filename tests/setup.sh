@@ -19,6 +19,11 @@ packages=(
 	openssl curl s3cmd ceph-mon ceph-osd radosgw ceph-common
 )
 
+# A Node.js of another origin has npm in it and does not go with Debian's.
+command -v npm >/dev/null || packages+=(nodejs npm)
+
+azurite=$(dirname "$0")/services/azurite.sh
+
 say()
 {
 	echo "setup: $*" >&2
@@ -59,12 +64,13 @@ done
 server=yes
 has_server || server=no
 
-if [ ${#missing[@]} -eq 0 ] && [ $server = yes ]
+if [ ${#missing[@]} -eq 0 ] && [ $server = yes ] && "$azurite" installed
 then
 	exit 0
 fi
 
 wanted="${missing[*]}"
+"$azurite" installed || wanted="$wanted azurite (from npm)"
 [ $server = yes ] || wanted="$wanted postgresql with its headers"
 if [ "$(id -u)" -ne 0 ]
 then
@@ -105,3 +111,5 @@ then
 	say "\"${PG_CONFIG:-pg_config}\" still names no server with headers"
 	exit 1
 fi
+
+"$azurite" install

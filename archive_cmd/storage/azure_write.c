@@ -44,6 +44,7 @@ typedef struct AzureWriter
 	size_t len;     /* likewise */
 	uint32_t sent;  /* blocks; the head is block 0 */
 	uint64_t total; /* bytes, with the head */
+	bool phantom;   /* the name was taken, but nothing is there */
 } AzureWriter;
 
 static void
@@ -148,7 +149,7 @@ put_block(AzureWriter *w, uint32_t number, const void *data, size_t len,
 }
 
 static bool
-send_full_block(AzureWriter *w, Error *err)
+send_block(AzureWriter *w, Error *err)
 {
 	if (w->sent == BLOCKS_MAX)
 	{
@@ -192,7 +193,7 @@ azure_write(StorageWriter *sw, const void *data, size_t len, Error *err)
 
 		if (n == 0)
 		{
-			if (!send_full_block(w, err))
+			if (!send_block(w, err))
 				return false;
 			continue;
 		}
@@ -223,8 +224,9 @@ not_as_written(const AzureWriter *w, const AzureBlob *found, Error *err)
  * else success and failure look alike.
  */
 static bool
-cannot_tell(const AzureCall *call, int tries, Error *why, Error *err)
+cannot_tell(AzureWriter *w, int tries, Error *why, Error *err)
 {
+	w->phantom = why->code == ERR_NOT_FOUND;
 	if (why->code == ERR_DENIED && err->code == ERR_EXISTS && tries == 1)
 	{
 		error_clear(why);
@@ -233,8 +235,7 @@ cannot_tell(const AzureCall *call, int tries, Error *why, Error *err)
 	error_clear(err);
 	if (why->code == ERR_NOT_FOUND)
 	{
-		error_set(err, ERR_IO, "object was removed while it was written (%s)",
-				  call->code);
+		error_set(err, ERR_IO, "object was removed while it was written");
 		err->transient = true;
 		error_clear(why);
 	}
@@ -261,7 +262,7 @@ judge_failure(AzureWriter *w, const AzureCall *call, int tries, Error *err)
 	if (err->code != ERR_EXISTS && strcmp(call->code, "InvalidBlockList") != 0)
 		return false;
 	if (!azure_find(w->az, w->name, &found, &why))
-		return cannot_tell(call, tries, &why, err);
+		return cannot_tell(w, tries, &why, err);
 	error_clear(err);
 	if (strcmp(found.id, w->id) != 0)
 		return error_set(err, ERR_EXISTS, "object already exists");
@@ -376,9 +377,28 @@ confirm(AzureWriter *w, Error *err)
 static bool
 commit_blocks(AzureWriter *w, Error *err)
 {
-	return send_full_block(w, err) &&
+	return (w->len == 0 || send_block(w, err)) &&
 		   (w->head_len == 0 || put_block(w, 0, w->buf, w->head_len, err)) &&
 		   put_block_list(w, err) && confirm(w, err);
+}
+
+/*
+ * Some servers (Azurite) take a name for taken when another writer has sent
+ * blocks that nobody committed; a list of blocks gets past that.
+ */
+static bool
+commit_whole(AzureWriter *w, Error *err)
+{
+	Error cause = ERROR_INIT;
+	bool done = put_blob(w, &cause);
+
+	if (!done && w->phantom)
+	{
+		error_clear(&cause);
+		done = commit_blocks(w, &cause);
+	}
+	error_move(err, &cause);
+	return done;
 }
 
 bool
@@ -389,7 +409,7 @@ azure_commit(StorageWriter *sw, const void *head, Error *err)
 
 	if (w->head_len > 0)
 		memcpy(w->buf, head, w->head_len);
-	done = w->sent == 0 ? put_blob(w, err) : commit_blocks(w, err);
+	done = w->sent == 0 ? commit_whole(w, err) : commit_blocks(w, err);
 	dispose(w);
 	return done;
 }
