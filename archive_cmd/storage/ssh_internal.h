@@ -11,6 +11,7 @@
 #include <libssh2.h>
 #include <libssh2_sftp.h>
 
+#include "base/clock.h"
 #include "storage/ssh.h"
 
 struct Ssh
@@ -36,6 +37,12 @@ struct SshFile
 	LIBSSH2_SFTP_HANDLE *handle;
 	uint64_t offset; /* where reading would go on; UINT64_MAX after a write */
 };
+
+/* How late a request to stop may be noticed. */
+#define SSH_POLL_MAX (USECS_PER_SEC / 10)
+
+/* A session that has not begun, on a connected socket, which it takes. */
+extern Ssh *ssh_new(const SshOptions *o, int fd, int64_t deadline);
 
 /* What a wait is for, which says when it has lasted too long. */
 typedef enum SshWaitKind

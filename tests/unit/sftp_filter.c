@@ -56,6 +56,7 @@ typedef struct Filter
 	Order orders[ORDERS_MAX];
 	int count;
 	bool ending; /* after the answer to ending_id */
+	bool torn;   /* or rather in the middle of it */
 	uint32_t ending_id;
 	pid_t server;
 	int to_server;
@@ -78,13 +79,14 @@ put32(unsigned char *p, uint32_t v)
 	p[3] = (unsigned char) v;
 }
 
-/* The sessions's end, whatever the reason. */
+/* The session's end, whatever the reason. */
 static void
 end_session(const Filter *f)
 {
 	close(0);
 	close(1);
 	close(f->to_server);
+	close(f->from_server); /* or it might wait to be read from */
 	waitpid(f->server, NULL, 0);
 	_exit(0);
 }
@@ -265,6 +267,7 @@ interfere(Filter *f, const Order *o, Packet *p)
 		sleep((unsigned) o->status);
 	else
 		end_after(f, p);
+	f->torn = is_to(o, "tear");
 	if (is_to(o, "half") || is_to(o, "late"))
 	{
 		link_only(f, o, p);
@@ -273,12 +276,34 @@ interfere(Filter *f, const Order *o, Packet *p)
 	return false;
 }
 
+/* Adds the name of a request to the file's neighbour, if there is one. */
+static void
+note(const Filter *f, const Packet *p)
+{
+	char *path = mem_printf("%s.log", f->file);
+	FILE *log = fopen(path, "r+");
+	const char *name = is_extension(p, "fsync@openssh.com") ? "fsync" : "other";
+
+	free(path);
+	if (log == NULL)
+		return;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+	{
+		if (requests[i].type == p->data[0] && p->data[0] != REQUEST_EXTENDED)
+			name = requests[i].name;
+	}
+	fseek(log, 0, SEEK_END);
+	fprintf(log, "%s ", name);
+	fclose(log);
+}
+
 static void
 from_client(Filter *f)
 {
 	Packet p = receive(f, 0);
 	bool dealt_with = false;
 
+	note(f, &p);
 	for (int i = 0; i < f->count; i++)
 	{
 		Order *o = &f->orders[i];
@@ -295,12 +320,26 @@ from_client(Filter *f)
 }
 
 static void
+send_half(const Filter *f, const Packet *p)
+{
+	unsigned char len[4];
+
+	put32(len, p->len);
+	move(f, 1, len, 4, true);
+	move(f, 1, p->data, p->len / 2, true);
+}
+
+static void
 from_server(Filter *f)
 {
 	Packet p = receive(f, f->from_server);
 
 	if (f->ending && get32(p.data + 1) == f->ending_id)
+	{
+		if (f->torn)
+			send_half(f, &p);
 		end_session(f);
+	}
 	forward(f, 1, &p);
 	free(p.data);
 }

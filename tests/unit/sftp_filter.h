@@ -11,6 +11,7 @@
  *
  *	cut			the session ends before the server sees it
  *	lose		the session ends after the server has done it
+ *	tear		the session ends in the middle of the answer
  *	half		a rename is done by half: both names are there; the session ends
  *	late		likewise, but the other half is done a second later
  *	slow		it takes STATUS seconds
@@ -18,7 +19,8 @@
  *	refuse		it and all later ones are answered with STATUS
  *	replace		it and all later ones (renames) replace what is in the way
  *
- * What ends the session, and slow, happens once: the file is removed.
+ * What ends the session, and slow, happens once: the file is removed.  If there
+ * is a FILE.log, the names of all requests are added to it.
  *
  *-------------------------------------------------------------------------
  */

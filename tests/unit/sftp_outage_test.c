@@ -460,7 +460,6 @@ typedef struct NetworkCase
 {
 	const char *name;
 	Faults faults;
-	ErrCode put_code; /* ERR_NONE: works */
 	bool only_get;
 } NetworkCase;
 
@@ -569,6 +568,30 @@ test_cut_anywhere(void)
 	free(port);
 }
 
+/* A server that wants new keys again and again. */
+static void
+test_rekey(void)
+{
+	char *dir = file_join(scratch, "rekey");
+	SftpServer rekey;
+	SftpTarget t;
+	Storage *st;
+	Error err = ERROR_INIT;
+
+	sftp_server_init(&rekey, dir);
+	rekey.options = "RekeyLimit 3M";
+	ok(sftp_server_start(&rekey), "a server that changes keys every 3 MB");
+	sftp_target_init(&t, &rekey, "rekey");
+	sftp_target_set(&t, "retries", "0");
+	st = open_store(&t);
+	fine(put(st, "big", BIG, NULL, &err), &err, "a write");
+	fine(get(st, "big", BIG, NULL, &err), &err, "a read");
+	storage_close(st);
+	sftp_target_free(&t);
+	sftp_server_free(&rekey);
+	free(dir);
+}
+
 static void
 test_rate(void)
 {
@@ -615,6 +638,7 @@ main(void)
 	test_read_only();
 	test_network();
 	test_cut_anywhere();
+	test_rekey();
 	test_rate();
 	sftp_server_free(&server);
 	tmpdir_remove(scratch);

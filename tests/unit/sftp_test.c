@@ -537,6 +537,52 @@ test_modes(void)
 	sftp_target_free(&t);
 }
 
+/*
+ * A server that lets nobody read or remove, as a host is given that only
+ * writes: see doc/storage-sftp.md.
+ */
+static void
+test_write_only(void)
+{
+	char *dir = file_join(scratch, "write-only");
+	SftpServer strict;
+	SftpTarget t;
+	Storage *st;
+	Error err = ERROR_INIT;
+	char *data;
+	size_t len;
+	int fd;
+
+	sftp_server_init(&strict, dir);
+	strict.sftp = "internal-sftp -P read,remove,rmdir,setstat,fsetstat,"
+				  "lsetstat,posix-rename,hardlink,symlink,copy-data";
+	ok(sftp_server_start(&strict), "a server that lets us only write");
+	sftp_target_init(&t, &strict, "");
+	sftp_target_set(&t, "write-once", "yes");
+	t.options.create = false;
+	if (!fine(storage_open(&t.options, &st, &err), &err, "a store"))
+		return;
+	fine(storage_put(st, "a/b", "text", 4, &err), &err, "takes an object");
+	fine(storage_stat(st, "a/b", NULL, NULL, &err), &err, "and shows it");
+	fine(storage_settle(st, "a/b", &err), &err, "it can be settled");
+	fails_with(storage_put(st, "a/b", "other", 5, &err), &err, ERR_EXISTS,
+			   "already exists", "it cannot be replaced");
+	fails_with(storage_get(st, "a/b", 10, &data, &len, &err), &err, ERR_DENIED,
+			   "permission denied", "read");
+	fails_with(storage_remove(st, "a/b", &err), &err, ERR_DENIED,
+			   "permission denied", "or removed");
+	storage_close(st);
+	free(t.path);
+	t.path = file_join(strict.root, "a/b");
+	fd = open(t.path, O_WRONLY);
+	ok(fd < 0 || geteuid() == 0, "nor opened to write by its own user");
+	if (fd >= 0)
+		close(fd);
+	sftp_target_free(&t);
+	sftp_server_free(&strict);
+	free(dir);
+}
+
 static void
 test_denied(void)
 {
@@ -619,6 +665,7 @@ main(void)
 	test_rsa_host();
 	test_agent();
 	test_modes();
+	test_write_only();
 	test_denied();
 	test_root_gone();
 	run_suite();
