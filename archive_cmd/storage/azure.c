@@ -251,7 +251,7 @@ azure_read_open(Storage *st, const char *name, uint64_t offset, uint64_t length,
 	r->call = (AzureCall){.az = az,
 						  .method = "GET",
 						  .url = azure_url(az, name, ""),
-						  .needs = "read (r)",
+						  .needs = AZURE_READ,
 						  .success = 200};
 	/* no range can ask for no bytes, nor for what no object has */
 	if (length == 0 || offset > INT64_MAX)
@@ -292,7 +292,7 @@ azure_remove(Storage *st, const char *name, Error *err)
 	AzureCall call = {.az = az,
 					  .method = "DELETE",
 					  .url = azure_url(az, name, ""),
-					  .needs = "delete (d)",
+					  .needs = AZURE_DELETE,
 					  .success = 202};
 	bool done = azure_send(&call, &answer, &cause);
 

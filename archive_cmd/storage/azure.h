@@ -34,13 +34,23 @@ typedef struct AzureStorage
 
 #define AZURE_CODE_LEN 64
 
+/* The server's code for a permission that a SAS lacks. */
+#define AZURE_NOT_PERMITTED "AuthorizationPermissionMismatch"
+
+/* Permissions of a SAS, as people know them. */
+#define AZURE_READ "read (r)"
+#define AZURE_CREATE "create (c)"
+#define AZURE_WRITE "write (w)"
+#define AZURE_DELETE "delete (d)"
+#define AZURE_LIST "list (l)"
+
 /* A request, and what the server called the failure of its last try. */
 typedef struct AzureCall
 {
 	AzureStorage *az;
 	const char *method;
 	char *url;         /* of azure_url(); its owner frees it */
-	const char *needs; /* permission of a SAS: "read (r)" */
+	const char *needs; /* AZURE_READ and so on */
 	const char *lines; /* headers: "name: value\n" each, or NULL */
 	const void *body;
 	size_t body_len;

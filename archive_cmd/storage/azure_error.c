@@ -184,8 +184,10 @@ explain_permission(const AzureCall *call, Error *err)
 	error_set(err, ERR_DENIED, "credential lacks the permission %s",
 			  call->needs);
 	error_hint(err, "Issue a SAS that has it.");
-	if (strcmp(call->needs, "write (w)") == 0)
+	if (strcmp(call->needs, AZURE_WRITE) == 0)
 		error_hint(err, "Only objects larger than block-size need it.");
+	else if (strcmp(call->needs, AZURE_CREATE) == 0)
+		error_hint(err, "It may also be that the object exists already.");
 }
 
 /* Who answers 404 without a code is no Azure. */
@@ -226,7 +228,7 @@ azure_explain(AzureCall *call, const HttpResponse *answer, Error *err)
 		if (fault->hint != NULL)
 			error_hint(&cause, "%s", fault->hint);
 	}
-	else if (strcmp(call->code, "AuthorizationPermissionMismatch") == 0)
+	else if (strcmp(call->code, AZURE_NOT_PERMITTED) == 0)
 		explain_permission(call, &cause);
 	else if (strcmp(call->code, "AuthenticationFailed") == 0 ||
 			 strcmp(call->code, "AuthorizationFailure") == 0 ||

@@ -171,7 +171,7 @@ get_page(Listing *l, const char *marker, Error *err)
 	AzureCall call = {.az = l->az,
 					  .method = "GET",
 					  .url = azure_url(l->az, NULL, query),
-					  .needs = "list (l)",
+					  .needs = AZURE_LIST,
 					  .success = 200,
 					  .max_response = PAGE_MAX,
 					  .parse = parse_page,

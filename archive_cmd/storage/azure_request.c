@@ -154,13 +154,13 @@ find_by_head(AzureStorage *az, const char *name, AzureBlob *out, Error *err)
 	AzureCall call = {.az = az,
 					  .method = "HEAD",
 					  .url = azure_url(az, name, ""),
-					  .needs = "read (r)",
+					  .needs = AZURE_READ,
 					  .success = 200,
 					  .parse = parse_blob,
 					  .arg = out};
 	bool done = azure_send(&call, &answer, err);
 
-	az->no_read = strcmp(call.code, "AuthorizationPermissionMismatch") == 0;
+	az->no_read = strcmp(call.code, AZURE_NOT_PERMITTED) == 0;
 	http_response_free(&answer);
 	free(call.url);
 	return done;

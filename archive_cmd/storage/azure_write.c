@@ -132,7 +132,7 @@ put_block(AzureWriter *w, uint32_t number, const void *data, size_t len,
 	AzureCall call = {.az = w->az,
 					  .method = "PUT",
 					  .url = azure_url(w->az, w->name, query),
-					  .needs = "write (w)",
+					  .needs = AZURE_WRITE,
 					  .lines = lines,
 					  .body = data,
 					  .body_len = len,
@@ -226,6 +226,11 @@ not_as_written(const AzureWriter *w, const AzureBlob *found, Error *err)
 static bool
 cannot_tell(AzureWriter *w, int tries, Error *why, Error *err)
 {
+	if (err->code == ERR_DENIED)
+	{
+		error_clear(why);
+		return false;
+	}
 	w->phantom = why->code == ERR_NOT_FOUND;
 	if (why->code == ERR_DENIED && err->code == ERR_EXISTS && tries == 1)
 	{
@@ -249,6 +254,19 @@ cannot_tell(AzureWriter *w, int tries, Error *why, Error *err)
 }
 
 /*
+ * May the object be there?  To who may create, but not write, some servers say
+ * only that it is not permitted.
+ */
+static bool
+may_be_taken(const AzureCall *call, const Error *err)
+{
+	return err->code == ERR_EXISTS ||
+		   strcmp(call->code, "InvalidBlockList") == 0 ||
+		   (strcmp(call->code, AZURE_NOT_PERMITTED) == 0 &&
+			strcmp(call->needs, AZURE_CREATE) == 0);
+}
+
+/*
  * After the failure in *err: the name is taken, or our blocks are gone.  By
  * another writer, or by a try of our own whose answer was lost?  True, with
  * *err cleared, if the object is ours.
@@ -259,7 +277,7 @@ judge_failure(AzureWriter *w, const AzureCall *call, int tries, Error *err)
 	Error why = ERROR_INIT;
 	AzureBlob found;
 
-	if (err->code != ERR_EXISTS && strcmp(call->code, "InvalidBlockList") != 0)
+	if (!may_be_taken(call, err))
 		return false;
 	if (!azure_find(w->az, w->name, &found, &why))
 		return cannot_tell(w, tries, &why, err);
@@ -293,7 +311,7 @@ put_blob(AzureWriter *w, Error *err)
 	AzureCall call = {.az = w->az,
 					  .method = "PUT",
 					  .url = azure_url(w->az, w->name, ""),
-					  .needs = "create (c)",
+					  .needs = AZURE_CREATE,
 					  .lines = lines,
 					  .body = w->buf,
 					  .body_len = len,
@@ -333,7 +351,7 @@ put_block_list(AzureWriter *w, Error *err)
 	AzureCall call = {.az = w->az,
 					  .method = "PUT",
 					  .url = azure_url(w->az, w->name, "comp=blocklist"),
-					  .needs = "write (w)",
+					  .needs = AZURE_WRITE,
 					  .lines = lines,
 					  .body = body,
 					  .body_len = strlen(body),
