@@ -4,10 +4,10 @@
  *	  Multipart uploads.
  *
  * Not every server keeps the condition when an upload is completed (Ceph
- * before release 20 ignores it), so the name is looked up before and the
- * object after.  Two writers that complete at the same moment can still
- * replace each other there; objects in parts have names that only one backup
- * uses, or part-size is above the size of a WAL segment.
+ * before release 20 ignores it, Google supports none), so the name is looked
+ * up before and the object after.  Two writers that complete at the same
+ * moment can still replace each other there; objects in parts have names that
+ * only one backup uses, or part-size is above the size of a WAL segment.
  *
  *-------------------------------------------------------------------------
  */
@@ -213,7 +213,9 @@ send_completion(S3Writer *w, Error *err)
 	bool done;
 
 	strbuf_puts(&lines, "Content-Type: application/xml\n");
-	s3_add_condition(&lines, w->s3);
+	/* Google supports no condition here */
+	if (w->s3->conditional == S3_IF_NONE_MATCH)
+		s3_add_condition(&lines, w->s3);
 	r.lines = lines.data;
 	done = s3_send(&r, &answer, err);
 	if (!done && (err->code == ERR_INCOMPLETE || err->code == ERR_EXISTS) &&
