@@ -20,6 +20,8 @@
 	"Check account and container in the configuration; pgdr makes no " \
 	"container, \"az storage container create\" does."
 
+#define MD5_MISMATCH "Md5Mismatch"
+
 typedef struct Fault
 {
 	const char *name; /* of the server */
@@ -83,7 +85,7 @@ static const Fault faults[] = {
 	 "Set block-size higher."},
 	{"RequestBodyTooLarge", ERR_CONFIG, false, "server takes no such block",
 	 "Set block-size lower."},
-	{"Md5Mismatch", ERR_IO, true, "server received other bytes than were sent",
+	{MD5_MISMATCH, ERR_IO, true, "server received other bytes than were sent",
 	 "Something between this host and the server damages what passes."},
 };
 
@@ -98,6 +100,13 @@ find_fault(const char *name)
 	return NULL;
 }
 
+static void
+set_code(AzureCall *call, const char *text)
+{
+	call->code[0] = '\0';
+	strncat(call->code, text, AZURE_CODE_LEN - 1);
+}
+
 /* In a header, where HEAD has it too; else in the body. */
 static void
 find_code(AzureCall *call, const HttpResponse *answer)
@@ -106,12 +115,25 @@ find_code(AzureCall *call, const HttpResponse *answer)
 
 	if (text == NULL && answer->body.len > 0)
 		text = xml_find(answer->body.data, answer->body.len, "Error/Code");
-	call->code[0] = '\0';
-	if (text != NULL)
-	{
-		strncat(call->code, text, AZURE_CODE_LEN - 1);
-		free(text);
-	}
+	set_code(call, text ? text : "");
+	free(text);
+}
+
+/*
+ * Azurite has no code of its own for a body that does not have its MD5, only
+ * words.
+ */
+static void
+mend_code(AzureCall *call, const HttpResponse *answer)
+{
+	char *text;
+
+	if (strcmp(call->code, "InvalidOperation") != 0 || answer->body.len == 0)
+		return;
+	text = xml_find(answer->body.data, answer->body.len, "Error/Message");
+	if (text != NULL && strstr(text, "MD5") != NULL)
+		set_code(call, MD5_MISMATCH);
+	free(text);
 }
 
 /* What support asks for. */
@@ -220,6 +242,7 @@ azure_explain(AzureCall *call, const HttpResponse *answer, Error *err)
 	Error cause = ERROR_INIT;
 
 	find_code(call, answer);
+	mend_code(call, answer);
 	fault = find_fault(call->code);
 	if (fault != NULL)
 	{
