@@ -166,8 +166,16 @@ start_sftp(Ssh *ssh, Error *err)
 	} while (rc == LIBSSH2_ERROR_EAGAIN && ssh_wait(&wait, err));
 	if (rc == 0)
 		return true;
-	if (error_is_set(err) || ssh->ended)
-		return ssh_fail(ssh, rc, "could not start SFTP", err);
+	if (error_is_set(err))
+		return false;
+	if (ssh->ended)
+	{
+		ssh_fail(ssh, rc, "could not start SFTP", err);
+		return error_hint(err, "If the server ends every session at once, its "
+							   "log says why; often its ChrootDirectory, or a "
+							   "directory above, is writable by others than "
+							   "root.");
+	}
 	error_set(err, ERR_UNSUPPORTED, "could not start SFTP on the server");
 	return error_hint(err, "The server must offer the subsystem \"sftp\" to "
 						   "this user.");
