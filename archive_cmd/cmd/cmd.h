@@ -102,6 +102,10 @@ extern const Settings *ctx_settings(Context *ctx, Error *err);
 extern void ctx_only_writes(Context *ctx);
 /* All repositories, or the one chosen with --repo; none is opened by this. */
 extern RepoSet *ctx_repo_set(Context *ctx, Error *err);
+/* All of them, whatever --repo says; and two of them, in this order. */
+extern RepoSet *ctx_all_repos(Context *ctx, Error *err);
+extern RepoSet *ctx_pair(Context *ctx, const char *first, const char *second,
+						 Error *err);
 /* What the configuration says of a member of that set. */
 extern const RepoSettings *ctx_member_settings(const Context *ctx,
 											   size_t member);
@@ -164,6 +168,9 @@ extern const Command cmd_check;
 extern const Command cmd_verify;
 extern const Command cmd_expire;
 extern const Command cmd_delete;
+extern const Command cmd_repair;
+extern const Command cmd_repo_init;
+extern const Command cmd_repo_copy;
 extern const Command cmd_repo_ls;
 extern const Command cmd_repo_get;
 extern const Command cmd_key;

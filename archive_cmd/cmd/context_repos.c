@@ -57,26 +57,65 @@ add_member(Context *ctx, const RepoSettings *repo)
 	repo_set_add(&ctx->set, &options, repo->required);
 }
 
+/* A command works on one choice of repositories. */
+static bool
+prepare(Context *ctx, Error *err)
+{
+	const Settings *settings = ctx_settings(ctx, err);
+
+	if (settings == NULL || !load_keys(ctx, settings, err))
+		return false;
+	ctx->set.spool = settings->spool_path;
+	ctx->set_made = true;
+	return true;
+}
+
+RepoSet *
+ctx_all_repos(Context *ctx, Error *err)
+{
+	if (ctx->set_made)
+		return &ctx->set;
+	if (!prepare(ctx, err))
+		return NULL;
+	for (size_t i = 0; i < ctx->settings.repo_count; i++)
+		add_member(ctx, &ctx->settings.repos[i]);
+	ctx->set.quorum = ctx->settings.quorum;
+	return &ctx->set;
+}
+
+/* Alone it is always required. */
+static RepoSet *
+one_repo(Context *ctx, const char *name, Error *err)
+{
+	const RepoSettings *chosen = ctx_repo_named(ctx, name, err);
+
+	if (chosen == NULL || !prepare(ctx, err))
+		return NULL;
+	add_member(ctx, chosen);
+	ctx->set.members[0].required = true;
+	return &ctx->set;
+}
+
 RepoSet *
 ctx_repo_set(Context *ctx, Error *err)
 {
-	const Settings *settings = ctx_settings(ctx, err);
 	const char *name = ctx_option(ctx, "repo");
-	const RepoSettings *chosen = NULL;
 
-	if (ctx->set_made)
-		return &ctx->set;
-	if (settings == NULL ||
-		(name != NULL && !(chosen = ctx_repo_named(ctx, name, err))) ||
-		!load_keys(ctx, settings, err))
+	if (ctx->set_made || name == NULL)
+		return ctx_all_repos(ctx, err);
+	return one_repo(ctx, name, err);
+}
+
+RepoSet *
+ctx_pair(Context *ctx, const char *first, const char *second, Error *err)
+{
+	const RepoSettings *a = ctx_repo_named(ctx, first, err);
+	const RepoSettings *b = a != NULL ? ctx_repo_named(ctx, second, err) : NULL;
+
+	if (b == NULL || !prepare(ctx, err))
 		return NULL;
-	if (chosen != NULL)
-		add_member(ctx, chosen);
-	for (size_t i = 0; chosen == NULL && i < settings->repo_count; i++)
-		add_member(ctx, &settings->repos[i]);
-	ctx->set.quorum = chosen == NULL ? settings->quorum : 0;
-	ctx->set.spool = settings->spool_path;
-	ctx->set_made = true;
+	add_member(ctx, a);
+	add_member(ctx, b);
 	return &ctx->set;
 }
 

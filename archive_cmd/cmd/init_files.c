@@ -319,7 +319,8 @@ check_same(const Init *init, const Settings *s, Error *err)
 		differs = "cluster";
 	else if (s->encrypt != init->encrypt)
 		differs = "encryption";
-	else if (strcmp(s->repos[0].path, init->repo_path) != 0 ||
+	else if (s->repos[0].path == NULL ||
+			 strcmp(s->repos[0].path, init->repo_path) != 0 ||
 			 strcmp(s->repos[0].name, init->repo_name) != 0)
 		differs = "the repository";
 	if (differs == NULL)

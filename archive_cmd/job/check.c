@@ -120,7 +120,9 @@ lies_in(const char *path, const char *dir)
 static void
 check_key_place(Check *c, const char *file)
 {
-	const char *repo = c->repo->options.storage.path;
+	const StorageOptions *storage = &c->repo->options.storage;
+	const char *repo = strcmp(storage->type, "posix") == 0 ? storage->path
+														   : NULL;
 	Error why = ERROR_INIT;
 
 	if (lies_in(file, c->options->pgdata))

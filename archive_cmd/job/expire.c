@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "job/expire_objects.h"
 #include "repo/lease.h"
+#include "repo/quarantine.h"
 
 /* Temporary files of writers that may still be at work are younger. */
 #define SWEEP_AGE (INT64_C(24) * 3600 * USECS_PER_SEC)
@@ -161,6 +162,8 @@ expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
 	 */
 	if (!remove_backups(repo, plan, out, err) ||
 		!remove_wal(repo, plan, out, err) ||
+		!expire_remove_quarantine(repo, clock_now() - QUARANTINE_AGE,
+								  &out->leftovers, &out->bytes, err) ||
 		!storage_sweep(repo->storage, SWEEP_AGE, &swept, err))
 		return false;
 	out->leftovers += swept;

@@ -16,7 +16,7 @@ typedef struct ExpireResult
 	uint64_t backups; /* removed */
 	uint64_t segments;
 	uint64_t leftovers; /* objects of interrupted backups, temporary
-								 * files */
+						 * files, what repair put aside long ago */
 	uint64_t bytes;     /* 0 where the store does not tell */
 } ExpireResult;
 

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "repo/quarantine.h"
 #include "repo/wal_catalog.h"
 
 typedef struct Victim
@@ -29,6 +30,7 @@ typedef struct Victims
 	size_t count;
 	size_t cap;
 	const char *dir;         /* of a backup */
+	int64_t before;          /* of quarantine */
 	const WalCutoff *cutoff; /* of WAL */
 } Victims;
 
@@ -182,5 +184,41 @@ expire_remove_wal(Repo *repo, const WalCutoff *cutoff, ExpireResult *out,
 	}
 	victims_free(&v);
 	free(dir);
+	return ok;
+}
+
+/* ---- quarantine ---- */
+
+static bool
+add_quarantined(void *arg, const StorageEntry *entry, Error *err)
+{
+	Victims *v = arg;
+	int64_t t;
+
+	(void) err;
+	if (!entry->is_dir && quarantine_parse(entry->name, &t) && t < v->before)
+		add_victim(v, entry, 0, false);
+	return true;
+}
+
+bool
+expire_remove_quarantine(Repo *repo, int64_t before, uint64_t *objects,
+						 uint64_t *bytes, Error *err)
+{
+	Victims v = {.before = before};
+	bool ok = list_victims(repo, QUARANTINE_DIR, add_quarantined, &v, err);
+
+	for (size_t i = 0; ok && i < v.count; i++)
+	{
+		bool there;
+
+		ok = remove_victim(repo, &v.items[i], &there, err);
+		if (ok && there)
+		{
+			*objects += 1;
+			*bytes += v.items[i].bytes;
+		}
+	}
+	victims_free(&v);
 	return ok;
 }

@@ -22,4 +22,9 @@ extern bool expire_remove_backup(Repo *repo, const char *label,
 extern bool expire_remove_wal(Repo *repo, const WalCutoff *cutoff,
 							  ExpireResult *out, Error *err);
 
+/* What was put aside before that time. */
+extern bool expire_remove_quarantine(Repo *repo, int64_t before,
+									 uint64_t *objects, uint64_t *bytes,
+									 Error *err);
+
 #endif

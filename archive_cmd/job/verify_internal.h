@@ -20,6 +20,7 @@ typedef enum ItemKind
 	ITEM_PACK,
 	ITEM_LEASE,
 	ITEM_MARK,
+	ITEM_QUARANTINED,
 	ITEM_STRAY /* no name of ours */
 } ItemKind;
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/quarantine.h"
 #include "repo/stamp.h"
 #include "repo/wal_catalog.h"
 
@@ -110,7 +111,13 @@ static void
 name_item(Verify *v, const char *name, VerifyItem *item)
 {
 	bool known = false;
+	int64_t t;
 
+	if (quarantine_parse(name, &t))
+	{
+		item->kind = ITEM_QUARANTINED;
+		return;
+	}
 	if (strncmp(name, "wal/", 4) == 0)
 		known = name_wal(name, item);
 	else if (strncmp(name, "backup/", 7) == 0)
@@ -143,6 +150,18 @@ report_stray(Verify *v, const VerifyItem *item, const char *message)
 	verify_report(v, &problem, NULL);
 }
 
+static void
+report_quarantined(Verify *v, const VerifyItem *item)
+{
+	Problem problem = {.warning = true,
+					   .check = "quarantined",
+					   .object = item->name,
+					   .message = "a damaged object was put aside here",
+					   .hint = "\"pgdr expire\" removes it after 30 days."};
+
+	verify_report(v, &problem, NULL);
+}
+
 static bool
 is_needed_by_selected(Verify *v, const VerifyItem *item)
 {
@@ -166,6 +185,11 @@ select_item(Verify *v, const VerifyItem *item)
 	if (item->kind == ITEM_STRAY)
 	{
 		report_stray(v, item, "this name is not one of a repository");
+		return false;
+	}
+	if (item->kind == ITEM_QUARANTINED)
+	{
+		report_quarantined(v, item);
 		return false;
 	}
 	if (item->kind == ITEM_WAL)

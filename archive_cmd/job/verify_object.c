@@ -34,6 +34,7 @@ expected_kind(const VerifyItem *item)
 		case ITEM_MARK:
 			return OBJECT_MARK;
 		case ITEM_WAL:
+		case ITEM_QUARANTINED:
 		case ITEM_STRAY:
 			break;
 	}

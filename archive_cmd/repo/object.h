@@ -104,6 +104,15 @@ extern bool object_check_stored(Repo *repo, const char *name, ObjectMeta *out,
 extern bool object_read_raw(Repo *repo, const char *name, Stage *sink,
 							Error *err);
 
+/*
+ * Copies the object exactly as it is stored, and checks on the way all that
+ * object_check_stored() does: under its name in `to` there is nothing before
+ * that.  ERR_EXISTS if the name is taken there.  *from_source: a failure is
+ * about the object, or the store, that it was to be read from.
+ */
+extern bool object_copy(Repo *from, Repo *to, const char *name,
+						bool *from_source, Error *err);
+
 /* ---- ranges ---- */
 
 typedef struct ObjectReader ObjectReader;

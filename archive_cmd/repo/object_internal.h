@@ -45,6 +45,10 @@ extern bool object_head_read(const Repo *repo, const char *name,
 extern AgeFileKey *object_unlock(const Repo *repo, const ObjectHead *head,
 								 Error *err);
 
+/* Length and SHA-256 of a payload that has passed by. */
+extern bool object_check_payload(const ObjectMeta *meta, Sha256 *sha256,
+								 uint64_t size, Error *err);
+
 /* Adds which object it is to an error about its contents. */
 extern bool object_error(const Repo *repo, const char *name, Error *err);
 

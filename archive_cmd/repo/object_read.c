@@ -38,8 +38,9 @@ pump(StorageReader *r, const StrBuf *rest, Stage *chain, Error *err)
 	return done;
 }
 
-static bool
-check_payload(const ObjectMeta *meta, Sha256 *sha256, uint64_t size, Error *err)
+bool
+object_check_payload(const ObjectMeta *meta, Sha256 *sha256, uint64_t size,
+					 Error *err)
 {
 	uint8_t hash[SHA256_LEN];
 
@@ -174,7 +175,7 @@ decode(const Repo *repo, StorageReader *r, const ObjectHead *head,
 
 	done = decoder_init(&d, repo, head, sink, err) &&
 		   pump(r, rest, d.hash, err) && stage_finish(d.hash, err) &&
-		   check_payload(&head->meta, d.sha256, d.payload_size, err) &&
+		   object_check_payload(&head->meta, d.sha256, d.payload_size, err) &&
 		   check_plain(&d, &head->meta, err) && stage_finish(sink, err);
 	decoder_free(&d);
 	return done;
@@ -256,7 +257,7 @@ object_check_stored(Repo *repo, const char *name, ObjectMeta *out, Error *err)
 	if (done)
 	{
 		done = pump(o.reader, &o.rest, sink, err) &&
-			   check_payload(&o.head.meta, h.sha256, h.size, err);
+			   object_check_payload(&o.head.meta, h.sha256, h.size, err);
 		if (!done && err->code == ERR_DAMAGED)
 			object_error(repo, name, err);
 	}

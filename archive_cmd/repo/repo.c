@@ -253,27 +253,6 @@ repo_create_again(const RepoOptions *options, Error *err)
 /* ---- opening one ---- */
 
 static bool
-check_format(const Repo *repo, const Json *obj, Error *err)
-{
-	int64_t format;
-
-	if (!json_require_int(obj, "format", &format, err))
-		return false;
-	if (format > REPO_FORMAT)
-	{
-		error_set(err, ERR_UNSUPPORTED,
-				  "the repository in %s has format %lld, this program knows "
-				  "formats up to %d",
-				  repo->storage->where, (long long) format, REPO_FORMAT);
-		return error_hint(err, "Use a newer pgdr.");
-	}
-	if (format < 1)
-		return error_set(err, ERR_DAMAGED, "\"%s\" has format %lld", REPO_JSON,
-						 (long long) format);
-	return true;
-}
-
-static bool
 check_intact(const Json *obj, Error *err)
 {
 	const char *stored;
@@ -290,6 +269,30 @@ check_intact(const Json *obj, Error *err)
 	error_set(err, ERR_DAMAGED, "\"%s\" is not as it was written", REPO_JSON);
 	return error_detail(err, "Its checksum is %s, its contents have %s.",
 						stored, hex);
+}
+
+static bool
+check_format(const Repo *repo, const Json *obj, Error *err)
+{
+	int64_t format;
+
+	if (!json_require_int(obj, "format", &format, err))
+		return false;
+	if (format > REPO_FORMAT)
+	{
+		/* or is it only that the number is not as it was written? */
+		if (json_get_str(obj, "check", NULL) != NULL && !check_intact(obj, err))
+			return false;
+		error_set(err, ERR_UNSUPPORTED,
+				  "the repository in %s has format %lld, this program knows "
+				  "formats up to %d",
+				  repo->storage->where, (long long) format, REPO_FORMAT);
+		return error_hint(err, "Use a newer pgdr.");
+	}
+	if (format < 1)
+		return error_set(err, ERR_DAMAGED, "\"%s\" has format %lld", REPO_JSON,
+						 (long long) format);
+	return true;
 }
 
 static bool
@@ -431,7 +434,7 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 				  repo->storage->where);
 		error_detail(err, "It has no \"%s\".", REPO_JSON);
 		return error_hint(err,
-						  "Make one with \"pgdr init\", or correct the "
+						  "Make one with \"pgdr repo-init\", or correct the "
 						  "configuration; if it should be there, check that "
 						  "the store is mounted.");
 	}

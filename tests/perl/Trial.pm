@@ -23,7 +23,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(seed copy_tree clone_view view rewrite flip_bit errors_of
-  fake_clock in_background);
+  fake_clock failing_store in_background);
 
 # Each run tries the same, unless PGDR_SEED says otherwise.
 sub seed
@@ -110,25 +110,48 @@ sub errors_of
 	return grep { $_->{type} eq 'problem' && $_->{severity} eq 'error' } @_;
 }
 
+# A shim of tests/, built at the first call: its path.
+my %shims;
+
+sub shim
+{
+	my ($name) = @_;
+
+	if (!defined $shims{$name})
+	{
+		my $source = dirname(dirname(abs_path(__FILE__))) . "/$name.c";
+		my $shim = PostgreSQL::Test::Utils::tempdir() . "/$name.so";
+
+		system($ENV{CC} // 'cc', qw(-shared -fPIC -O1 -o), $shim, $source) == 0
+		  or confess "could not build $shim";
+		$shims{$name} = $shim;
+	}
+	return $shims{$name};
+}
+
 # fake_clock($seconds): environment in which programs take the time to be so
 # many seconds later (or earlier).
-my $shim;
-
 sub fake_clock
 {
 	my ($seconds) = @_;
 
-	if (!defined $shim)
-	{
-		my $source = dirname(dirname(abs_path(__FILE__))) . '/clock_shim.c';
-
-		$shim = PostgreSQL::Test::Utils::tempdir() . '/clock_shim.so';
-		system($ENV{CC} // 'cc', qw(-shared -fPIC -O1 -o), $shim, $source) == 0
-		  or confess "could not build $shim";
-	}
 	return (
-		LD_PRELOAD => $shim,
+		LD_PRELOAD => shim('clock_shim'),
 		CLOCK_SHIM_USECS => sprintf('%.0f', $seconds * 1e6));
+}
+
+# failing_store($dir, $op, $errno, $after): environment in which files below
+# the directory cannot be read, or written, once so many bytes have passed.
+sub failing_store
+{
+	my ($dir, $op, $errno, $after) = @_;
+
+	return (
+		LD_PRELOAD => shim('store_shim'),
+		STORE_SHIM_DIR => abs_path($dir),
+		STORE_SHIM_OP => $op,
+		STORE_SHIM_ERRNO => $errno,
+		STORE_SHIM_AFTER => $after // 0);
 }
 
 # in_background(\@command [, \%env]): process id; its output goes to the log.
