@@ -161,122 +161,191 @@ opens(const Case *c)
 	storage_close(st);
 }
 
+/* Files with what their names say. */
+static char *key;
+static char *sas;
+static char *bad_key;
+static char *two_keys;
+
+#define ACCOUNT          \
+	{                    \
+		"account", "acc" \
+	}
+#define CONTAINER                 \
+	{                             \
+		"container", "con-tainer" \
+	}
+#define KEY_FILE                \
+	{                           \
+		"account-key-file", key \
+	}
+#define SAS_FILE              \
+	{                         \
+		"sas-token-file", sas \
+	}
+#define WHERE "azure://acc/con-tainer/"
+
+#define OPEN_ALL(cases)                                                 \
+	do                                                                  \
+	{                                                                   \
+		for (size_t i = 0; i < sizeof(cases) / sizeof((cases)[0]); i++) \
+			opens(&(cases)[i]);                                         \
+	} while (0)
+
 static void
-test_configuration(void)
+test_credentials(void)
 {
-	char *key = service_secret("good.key", KEY "\n");
-	char *sas = service_secret("good.sas", "?sv=1&sig=abc%3D\n");
-	char *text = service_secret("bad", "AccountKey=" KEY ";");
-	char *two = service_secret("two", KEY "\n" KEY "\n");
-	const StorageParam a = {"account", "acc"};
-	const StorageParam c = {"container", "con-tainer"};
-	const StorageParam k = {"account-key-file", key};
-	const StorageParam s = {"sas-token-file", sas};
 	const Case cases[] = {
-		{"an account key", {a, c, k}, "", ERR_NONE, "azure://acc/con-tainer/"},
-		{"a SAS", {a, c, s}, "/x/y/", ERR_NONE, "azure://acc/con-tainer/x/y/"},
-		{"no path", {a, c, k}, NULL, ERR_NONE, "azure://acc/con-tainer/"},
-		{"both", {a, c, k, s}, "", ERR_CONFIG, "two credentials"},
-		{"none", {a, c}, "", ERR_CONFIG, "AZURE_STORAGE_KEY"},
-		{"no account", {c, k}, "", ERR_CONFIG, "account"},
-		{"an account's host",
-		 {{"account", "acc.blob.core.windows.net"}, c, k},
+		{"an account key", {ACCOUNT, CONTAINER, KEY_FILE}, "", ERR_NONE, WHERE},
+		{"a SAS", {ACCOUNT, CONTAINER, SAS_FILE}, "", ERR_NONE, WHERE},
+		{"both",
+		 {ACCOUNT, CONTAINER, KEY_FILE, SAS_FILE},
 		 "",
 		 ERR_CONFIG,
-		 "name alone"},
-		{"a container with a path",
-		 {a, {"container", "con/tainer"}, k},
-		 "",
-		 ERR_CONFIG,
-		 "what stands before objects in it is path"},
-		{"two hyphens", {a, {"container", "a--b"}, k}, "", ERR_CONFIG, "a--b"},
-		{"a path that is none", {a, c, k}, "a//b", ERR_CONFIG, "a//b"},
-		{"an endpoint that is none",
-		 {a, c, k, {"endpoint", "acc.example.com"}},
-		 "",
-		 ERR_CONFIG,
-		 "https://acc.blob.core.windows.net"},
-		{"a key without TLS",
-		 {a, c, k, {"endpoint", "http://10.1.2.3/acc"}},
-		 "",
-		 ERR_NONE,
-		 "azure://acc/con-tainer/"},
-		{"a SAS without TLS",
-		 {a, c, s, {"endpoint", "http://10.1.2.3/acc"}},
-		 "",
-		 ERR_CONFIG,
-		 "without TLS"},
-		{"a SAS without TLS on this host",
-		 {a, c, s, {"endpoint", "http://127.0.0.1:99/acc"}},
-		 "",
-		 ERR_NONE,
-		 "azure://acc/con-tainer/"},
-		{"a name that only begins like this host's",
-		 {a, c, s, {"endpoint", "http://localhost.example.com/acc"}},
-		 "",
-		 ERR_CONFIG,
-		 "without TLS"},
-		{"blocks too small",
-		 {a, c, k, {"block-size", "1000kB"}},
-		 "",
-		 ERR_CONFIG,
-		 "1MB to 4000MB"},
-		{"blocks too large",
-		 {a, c, k, {"block-size", "4001MB"}},
-		 "",
-		 ERR_CONFIG,
-		 "1MB to 4000MB"},
+		 "two credentials"},
+		{"none", {ACCOUNT, CONTAINER}, "", ERR_CONFIG, "AZURE_STORAGE_KEY"},
 		{"a connection string for a key",
-		 {a, c, {"account-key-file", text}},
+		 {ACCOUNT, CONTAINER, {"account-key-file", bad_key}},
 		 "",
 		 ERR_KEY,
 		 "connection string"},
 		{"a key for a SAS",
-		 {a, c, {"sas-token-file", key}},
+		 {ACCOUNT, CONTAINER, {"sas-token-file", key}},
 		 "",
 		 ERR_KEY,
 		 "question mark"},
 		{"two keys in a file",
-		 {a, c, {"account-key-file", two}},
+		 {ACCOUNT, CONTAINER, {"account-key-file", two_keys}},
 		 "",
 		 ERR_KEY,
 		 "one word"},
 		{"no such file",
-		 {a, c, {"account-key-file", "/no/such/file"}},
+		 {ACCOUNT, CONTAINER, {"account-key-file", "/no/such/file"}},
 		 "",
 		 ERR_KEY,
 		 "/no/such/file"}};
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		opens(&cases[i]);
+	OPEN_ALL(cases);
 	chmod(key, 0640);
-	opens(&(Case){
-		"a key that others may read", {a, c, k}, "", ERR_DENIED, "good.key"});
+	opens(&(Case){"a key that others may read",
+				  {ACCOUNT, CONTAINER, KEY_FILE},
+				  "",
+				  ERR_DENIED,
+				  "good.key"});
+	chmod(key, 0600);
+}
+
+static void
+test_environment(void)
+{
+	const Case from_there = {"a secret in the environment",
+							 {ACCOUNT, CONTAINER},
+							 "",
+							 ERR_NONE,
+							 WHERE};
+
 	setenv("AZURE_STORAGE_KEY", KEY, 1);
-	opens(&(Case){"a key in the environment",
-				  {a, c},
+	opens(&from_there);
+	opens(&(Case){"a file counts before it",
+				  {ACCOUNT, CONTAINER, SAS_FILE},
 				  "",
 				  ERR_NONE,
-				  "azure://acc/con-tainer/"});
-	opens(&(Case){"the file counts before it",
-				  {a, c, s},
-				  "",
-				  ERR_NONE,
-				  "azure://acc/con-tainer/"});
+				  WHERE});
 	setenv("AZURE_STORAGE_SAS_TOKEN", "sig=a", 1);
-	opens(&(Case){
-		"two in the environment", {a, c}, "", ERR_CONFIG, "two credentials"});
-	unsetenv("AZURE_STORAGE_KEY");
-	opens(&(Case){"a SAS in the environment",
-				  {a, c},
+	opens(&(Case){"two of them",
+				  {ACCOUNT, CONTAINER},
 				  "",
-				  ERR_NONE,
-				  "azure://acc/con-tainer/"});
+				  ERR_CONFIG,
+				  "two credentials"});
+	unsetenv("AZURE_STORAGE_KEY");
+	opens(&from_there);
 	unsetenv("AZURE_STORAGE_SAS_TOKEN");
-	free(key);
-	free(sas);
-	free(text);
-	free(two);
+}
+
+static void
+test_names(void)
+{
+	const Case cases[] = {
+		{"a path",
+		 {ACCOUNT, CONTAINER, KEY_FILE},
+		 "/x/y/",
+		 ERR_NONE,
+		 WHERE "x/y/"},
+		{"no path", {ACCOUNT, CONTAINER, KEY_FILE}, NULL, ERR_NONE, WHERE},
+		{"a path that is none",
+		 {ACCOUNT, CONTAINER, KEY_FILE},
+		 "a//b",
+		 ERR_CONFIG,
+		 "a//b"},
+		{"no account", {CONTAINER, KEY_FILE}, "", ERR_CONFIG, "account"},
+		{"an account's host",
+		 {{"account", "acc.blob.core.windows.net"}, CONTAINER, KEY_FILE},
+		 "",
+		 ERR_CONFIG,
+		 "name alone"},
+		{"a container with a path",
+		 {ACCOUNT, {"container", "con/tainer"}, KEY_FILE},
+		 "",
+		 ERR_CONFIG,
+		 "what stands before objects in it is path"},
+		{"two hyphens",
+		 {ACCOUNT, {"container", "a--b"}, KEY_FILE},
+		 "",
+		 ERR_CONFIG,
+		 "a--b"},
+		{"blocks too small",
+		 {ACCOUNT, CONTAINER, KEY_FILE, {"block-size", "1000kB"}},
+		 "",
+		 ERR_CONFIG,
+		 "1MB to 4000MB"},
+		{"blocks too large",
+		 {ACCOUNT, CONTAINER, KEY_FILE, {"block-size", "4001MB"}},
+		 "",
+		 ERR_CONFIG,
+		 "1MB to 4000MB"}};
+
+	OPEN_ALL(cases);
+}
+
+static void
+test_endpoints(void)
+{
+	const Case cases[] = {
+		{"an endpoint that is none",
+		 {ACCOUNT, CONTAINER, KEY_FILE, {"endpoint", "acc.example.com"}},
+		 "",
+		 ERR_CONFIG,
+		 "https://acc.blob.core.windows.net"},
+		{"a key without TLS",
+		 {ACCOUNT, CONTAINER, KEY_FILE, {"endpoint", "http://10.1.2.3/acc"}},
+		 "",
+		 ERR_NONE,
+		 WHERE},
+		{"a SAS without TLS",
+		 {ACCOUNT, CONTAINER, SAS_FILE, {"endpoint", "http://10.1.2.3/acc"}},
+		 "",
+		 ERR_CONFIG,
+		 "without TLS"},
+		{"a SAS without TLS on this host",
+		 {ACCOUNT, CONTAINER, SAS_FILE, {"endpoint", "http://127.0.0.1:9/a"}},
+		 "",
+		 ERR_NONE,
+		 WHERE},
+		{"a SAS without TLS on this host, with IPv6",
+		 {ACCOUNT, CONTAINER, SAS_FILE, {"endpoint", "http://[::1]:9/a"}},
+		 "",
+		 ERR_NONE,
+		 WHERE},
+		{"a name that only begins like this host's",
+		 {ACCOUNT,
+		  CONTAINER,
+		  SAS_FILE,
+		  {"endpoint", "http://localhost.example.com/acc"}},
+		 "",
+		 ERR_CONFIG,
+		 "without TLS"}};
+
+	OPEN_ALL(cases);
 }
 
 int
@@ -288,7 +357,18 @@ main(void)
 	test_signing();
 	test_dates();
 	test_authorization();
-	test_configuration();
+	key = service_secret("good.key", KEY "\n");
+	sas = service_secret("good.sas", "?sv=1&sig=abc%3D\n");
+	bad_key = service_secret("bad.key", "AccountKey=" KEY ";");
+	two_keys = service_secret("two.keys", KEY "\n" KEY "\n");
+	test_credentials();
+	test_environment();
+	test_names();
+	test_endpoints();
+	free(key);
+	free(sas);
+	free(bad_key);
+	free(two_keys);
 	scratch_remove();
 	return done_testing();
 }
