@@ -568,25 +568,39 @@ test_cut_anywhere(void)
 	free(port);
 }
 
-/* A server that wants new keys again and again. */
+/*
+ * A server that wants new keys again and again.  In a process of its own:
+ * libssh2 1.10 forgets to free the old host key each time, which a check for
+ * leaks would blame on us.
+ */
 static void
 test_rekey(void)
 {
 	char *dir = file_join(scratch, "rekey");
 	SftpServer rekey;
 	SftpTarget t;
-	Storage *st;
-	Error err = ERROR_INIT;
+	int status = -1;
+	pid_t pid;
 
 	sftp_server_init(&rekey, dir);
 	rekey.options = "RekeyLimit 3M";
 	ok(sftp_server_start(&rekey), "a server that changes keys every 3 MB");
 	sftp_target_init(&t, &rekey, "rekey");
 	sftp_target_set(&t, "retries", "0");
-	st = open_store(&t);
-	fine(put(st, "big", BIG, NULL, &err), &err, "a write");
-	fine(get(st, "big", BIG, NULL, &err), &err, "a read");
-	storage_close(st);
+	pid = fork();
+	if (pid == 0)
+	{
+		Error err = ERROR_INIT;
+		Storage *st = NULL;
+		bool done = storage_open(&t.options, &st, &err) &&
+					put(st, "big", BIG, NULL, &err) &&
+					get(st, "big", BIG, NULL, &err);
+
+		show(&err);
+		_exit(done ? 0 : 1);
+	}
+	waitpid(pid, &status, 0);
+	is_int(status, 0, "can be written to and read from");
 	sftp_target_free(&t);
 	sftp_server_free(&rekey);
 	free(dir);
