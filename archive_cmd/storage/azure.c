@@ -180,9 +180,11 @@ configure(AzureStorage *az, const StorageOptions *options, Error *err)
 	az->tier = tier ? mem_strdup(tier) : NULL;
 	az->base.where = mem_printf("azure://%s/%s/%s", account, container,
 								az->prefix);
-	return set_block_size(az, options, err) &&
-		   azure_auth_load(options, &az->auth, err) &&
-		   set_url(az, options, err) && http_open(options, &az->http, err);
+	if (!set_block_size(az, options, err) ||
+		!azure_auth_load(options, &az->auth, err))
+		return false;
+	az->no_read = azure_sas_forbids(&az->auth, 'r');
+	return set_url(az, options, err) && http_open(options, &az->http, err);
 }
 
 /*

@@ -183,13 +183,12 @@ azure_auth_load(const StorageOptions *options, AzureAuth *out, Error *err)
 	return true;
 }
 
-int64_t
-azure_sas_time(const AzureAuth *auth, const char *parameter)
+/* Value of a parameter of the SAS, decoded, caller frees; or NULL. */
+static char *
+sas_value(const AzureAuth *auth, const char *parameter)
 {
 	const char *text = auth->sas ? auth->sas : "";
 	size_t name_len = strlen(parameter);
-	Error ignored = ERROR_INIT;
-	int64_t t = 0;
 
 	while (*text != '\0')
 	{
@@ -201,15 +200,37 @@ azure_sas_time(const AzureAuth *auth, const char *parameter)
 			char *raw = mem_strndup(text + name_len + 1, len - name_len - 1);
 			char *value = NULL;
 
-			if (!http_unescape(raw, &value) ||
-				!clock_parse(value, &t, &ignored))
-				t = 0;
-			error_clear(&ignored);
-			free(value);
+			if (!http_unescape(raw, &value))
+				value = NULL;
 			free(raw);
-			return t;
+			return value;
 		}
 		text += len + (text[len] == '&');
 	}
-	return 0;
+	return NULL;
+}
+
+int64_t
+azure_sas_time(const AzureAuth *auth, const char *parameter)
+{
+	char *text = sas_value(auth, parameter);
+	Error ignored = ERROR_INIT;
+	int64_t t = 0;
+
+	if (text != NULL && !clock_parse(text, &t, &ignored))
+		t = 0;
+	error_clear(&ignored);
+	free(text);
+	return t;
+}
+
+/* One that goes by a stored policy does not say what it permits. */
+bool
+azure_sas_forbids(const AzureAuth *auth, char permission)
+{
+	char *text = sas_value(auth, "sp");
+	bool forbids = text != NULL && strchr(text, permission) == NULL;
+
+	free(text);
+	return forbids;
 }

@@ -49,4 +49,7 @@ extern void azure_format_date(int64_t t, char out[AZURE_DATE_LEN]);
 /* A time that the SAS names ("st", "se"), or 0. */
 extern int64_t azure_sas_time(const AzureAuth *auth, const char *parameter);
 
+/* Does it say of itself that it lacks that permission ('r')? */
+extern bool azure_sas_forbids(const AzureAuth *auth, char permission);
+
 #endif
