@@ -100,7 +100,7 @@ extern const char *ctx_program(const Context *ctx); /* absolute path of pgdr */
 extern const Settings *ctx_settings(Context *ctx, Error *err);
 /* Before ctx_repo(): identities are not needed and need not be readable. */
 extern void ctx_only_writes(Context *ctx);
-/* All repositories, or the one chosen with --repo; none is opened by this. */
+/* All repositories, or those chosen with --repo; none is opened by this. */
 extern RepoSet *ctx_repo_set(Context *ctx, Error *err);
 /* All of them, whatever --repo says; and two of them, in this order. */
 extern RepoSet *ctx_all_repos(Context *ctx, Error *err);

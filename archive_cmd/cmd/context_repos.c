@@ -83,27 +83,63 @@ ctx_all_repos(Context *ctx, Error *err)
 	return &ctx->set;
 }
 
-/* Alone it is always required. */
-static RepoSet *
-one_repo(Context *ctx, const char *name, Error *err)
+static bool
+check_names(Context *ctx, const char *names, Error *err)
 {
-	const RepoSettings *chosen = ctx_repo_named(ctx, name, err);
+	bool good = true;
 
-	if (chosen == NULL || !prepare(ctx, err))
-		return NULL;
-	add_member(ctx, chosen);
-	ctx->set.members[0].required = true;
-	return &ctx->set;
+	while (good && *names != '\0')
+	{
+		size_t len = strcspn(names, ",");
+		char *name = mem_strndup(names, len);
+
+		good = ctx_repo_named(ctx, name, err) != NULL;
+		free(name);
+		names += len + (names[len] == ',');
+	}
+	return good;
+}
+
+/* Is it one of the names in "a,b"? */
+static bool
+is_named(const char *names, const char *name)
+{
+	size_t wanted = strlen(name);
+
+	while (*names != '\0')
+	{
+		size_t len = strcspn(names, ",");
+
+		if (len == wanted && strncmp(names, name, len) == 0)
+			return true;
+		names += len + (names[len] == ',');
+	}
+	return false;
 }
 
 RepoSet *
 ctx_repo_set(Context *ctx, Error *err)
 {
-	const char *name = ctx_option(ctx, "repo");
+	const char *names = ctx_option(ctx, "repo");
+	RepoSet *set = &ctx->set;
 
-	if (ctx->set_made || name == NULL)
+	if (ctx->set_made || names == NULL)
 		return ctx_all_repos(ctx, err);
-	return one_repo(ctx, name, err);
+	if (*names == '\0')
+	{
+		error_set(err, ERR_USAGE, "--repo names no repository");
+		return NULL;
+	}
+	if (!check_names(ctx, names, err) || !prepare(ctx, err))
+		return NULL;
+	for (size_t i = 0; i < ctx->settings.repo_count; i++)
+	{
+		if (is_named(names, ctx->settings.repos[i].name))
+			add_member(ctx, &ctx->settings.repos[i]);
+	}
+	set->quorum = ctx->settings.quorum < set->count ? ctx->settings.quorum
+													: (uint32_t) set->count;
+	return set;
 }
 
 RepoSet *

@@ -20,7 +20,7 @@
 
 const OptionSpec global_options[] = {
 	{"config", OPTION_TEXT, "FILE", "configuration file"},
-	{"repo", OPTION_TEXT, "NAME", "repository, if not the first one"},
+	{"repo", OPTION_TEXT, "NAME[,NAME]", "repositories, if not all"},
 	{"output", OPTION_TEXT, "FORMAT", "text or json"},
 	{"log-level", OPTION_TEXT, "LEVEL", "debug, info, warning or error"},
 	{"stdin-options", OPTION_FLAG, NULL,

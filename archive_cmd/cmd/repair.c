@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "job/repair.h"
 
@@ -83,7 +84,26 @@ repair(Context *ctx, RepoSet *set, RepairOptions *options, Error *err)
 	return done;
 }
 
-/* The identity can stay where it is: nothing is decrypted. */
+/*
+ * Nothing is decrypted, but with the identity damage is seen that does not
+ * show without: a host that has none can still repair the rest.
+ */
+static void
+use_identity_if_there(Context *ctx, const Settings *settings)
+{
+	RepoKeys keys;
+	Error why = ERROR_INIT;
+
+	if (settings_load_keys(settings, &keys, &why))
+		repo_keys_free(&keys);
+	else
+	{
+		log_error_object(LOG_WARNING, &why);
+		ctx_only_writes(ctx);
+	}
+	error_clear(&why);
+}
+
 static bool
 run_repair(Context *ctx, Error *err)
 {
@@ -98,7 +118,7 @@ run_repair(Context *ctx, Error *err)
 	if (settings == NULL || (options.target != NULL &&
 							 ctx_repo_named(ctx, options.target, err) == NULL))
 		return false;
-	ctx_only_writes(ctx);
+	use_identity_if_there(ctx, settings);
 	set = ctx_all_repos(ctx, err);
 	if (set == NULL)
 		return false;

@@ -150,20 +150,48 @@ add_word(StrBuf *out, const char *word)
 	strbuf_putc(out, '\'');
 }
 
+/*
+ * A repository that cannot be asked keeps archive-get from saying that there
+ * is no more WAL.  One that was passed over in the plan is not asked by the
+ * recovery either: else it would never end.  Of that the user was warned.
+ */
 static char *
-make_restore_command(const Context *ctx, const Settings *settings)
+names_to_ask(const Context *ctx, const RepoSet *set)
 {
-	const char *repo = ctx_option(ctx, "repo");
+	const char *chosen = ctx_option(ctx, "repo");
+	StrBuf sb = STRBUF_INIT;
+	bool all = chosen == NULL;
+
+	for (size_t i = 0; i < set->count; i++)
+	{
+		if (error_is_set(&set->members[i].why))
+			all = false;
+		else
+			strbuf_printf(&sb, "%s%s", sb.len > 0 ? "," : "",
+						  repo_set_name(set, i));
+	}
+	if (!all && sb.len > 0)
+		return strbuf_steal(&sb);
+	strbuf_free(&sb);
+	return NULL;
+}
+
+static char *
+make_restore_command(const Context *ctx, const Settings *settings,
+					 const RepoSet *set)
+{
+	char *names = names_to_ask(ctx, set);
 	StrBuf sb = STRBUF_INIT;
 
 	add_word(&sb, ctx_program(ctx));
 	strbuf_puts(&sb, " --config ");
 	add_word(&sb, settings->file);
-	if (repo != NULL)
+	if (names != NULL)
 	{
 		strbuf_puts(&sb, " --repo ");
-		add_word(&sb, repo);
+		add_word(&sb, names);
 	}
+	free(names);
 	strbuf_puts(&sb, " archive-get \"%f\" \"%p\"");
 	return strbuf_steal(&sb);
 }
@@ -202,7 +230,6 @@ read_options(Context *ctx, Given *g, Error *err)
 	if (settings == NULL)
 		return false;
 	g->target_dir = file_absolute(dir);
-	g->restore_command = make_restore_command(ctx, settings);
 	g->job.target_dir = g->target_dir;
 	g->job.label = ctx_option(ctx, "backup");
 	g->job.target_timeline = ctx_option(ctx, "target-timeline");
@@ -212,7 +239,6 @@ read_options(Context *ctx, Given *g, Error *err)
 	g->job.map_count = g->map_count;
 	g->job.force = ctx_flag(ctx, "force");
 	g->job.skip_wal_check = ctx_flag(ctx, "skip-wal-check");
-	g->job.restore_command = g->restore_command;
 	g->job.live_pgdata = settings->pgdata;
 	g->job.workers = settings->process_max;
 	protect_files(g, settings);
@@ -434,6 +460,8 @@ plan_and_restore(Context *ctx, Given *g, Error *err)
 
 	if (set == NULL || !restore_plan(set, &g->job, &plan, err))
 		return false;
+	g->restore_command = make_restore_command(ctx, ctx_settings(ctx, err), set);
+	g->job.restore_command = g->restore_command;
 	emit_plan(ctx, g, &plan);
 	print_plan(ctx, g, &plan);
 	if (ctx_flag(ctx, "dry-run"))

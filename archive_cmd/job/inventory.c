@@ -179,10 +179,11 @@ static bool
 check_item(Repo *repo, InventoryItem *item, Error *err)
 {
 	Error why = ERROR_INIT;
+	bool opens;
 
-	if (object_check_stored(repo, item->name, NULL, &why))
+	if (object_check_opens(repo, item->name, &opens, &why))
 	{
-		item->state = ITEM_SOUND;
+		item->state = opens ? ITEM_SOUND : ITEM_CLOSED;
 		return true;
 	}
 	if (why.code == ERR_CANCELED ||

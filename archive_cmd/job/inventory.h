@@ -15,6 +15,8 @@ typedef enum ItemState
 {
 	ITEM_UNKNOWN, /* nobody has looked */
 	ITEM_SOUND,   /* its stored bytes are what was written */
+	ITEM_CLOSED,  /* likewise, but none of our identities opens it: it is
+				   * meant for others, or its head is damaged */
 	ITEM_DAMAGED,
 	ITEM_UNREADABLE /* the store does not give it */
 } ItemState;

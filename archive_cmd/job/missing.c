@@ -133,9 +133,12 @@ is_missed(const Catalog *own, const CatalogBackup *b, const Missing *m)
 {
 	const CatalogBackup *here = catalog_find(own, b->info.label);
 
+	/*
+	 * What is complete elsewhere is not in work here any more, though a lease
+	 * may say so: manifests are written to all at the same time.
+	 */
 	if (b->state != BACKUP_COMPLETE ||
-		(here != NULL &&
-		 (here->state == BACKUP_COMPLETE || here->state == BACKUP_RUNNING)))
+		(here != NULL && here->state == BACKUP_COMPLETE))
 		return false;
 	if (here != NULL && here->state == BACKUP_UNREADABLE)
 		return true;

@@ -45,7 +45,7 @@ typedef struct RepairResult
 
 /*
  * Reads all that the repositories hold, as verify does without a key, and
- * compares them.  A damaged object is never overwritten: it is put aside
+ * compares them; with an identity it is also tried whether each object opens.  A damaged object is never overwritten: it is put aside
  * (repo/quarantine.h) before the good one is copied.  What counts as missing
  * missing.h says; besides it the packs of complete backups, timeline histories
  * and repo.json, which is made anew where objects of this cluster lie without

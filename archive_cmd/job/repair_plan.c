@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "repo/object.h"
 #include "repo/wal_catalog.h"
 
 /* ---- is it the same backup? ---- */
@@ -140,6 +141,42 @@ plan_damaged(Repair *r, size_t member, const Missing *missing,
 	return done;
 }
 
+/*
+ * Which of the two it is another repository knows: if its own opens, ours is
+ * damaged.
+ */
+static bool
+opens_elsewhere(const Repair *r, size_t member, const char *name)
+{
+	for (size_t i = 0; i < r->set->count; i++)
+	{
+		const InventoryItem *item = NULL;
+		Error ignored = ERROR_INIT;
+		bool opens = false;
+
+		if (i != member && r->looked_at[i])
+			item = inventory_find(&r->inventories[i], name);
+		if (item == NULL || item->state == ITEM_CLOSED ||
+			item->state == ITEM_DAMAGED || item->state == ITEM_UNREADABLE)
+			continue;
+		opens = item->state == ITEM_SOUND;
+		if (!opens)
+			object_check_opens(r->set->members[i].repo, name, &opens, &ignored);
+		error_clear(&ignored);
+		if (opens)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_damaged(const Repair *r, size_t member, const InventoryItem *item)
+{
+	return item->state == ITEM_DAMAGED || item->state == ITEM_UNREADABLE ||
+		   (item->state == ITEM_CLOSED &&
+			opens_elsewhere(r, member, item->name));
+}
+
 static bool
 plan_all_damaged(Repair *r, size_t member, const Missing *missing, Error *err)
 {
@@ -149,7 +186,7 @@ plan_all_damaged(Repair *r, size_t member, const Missing *missing, Error *err)
 	{
 		const InventoryItem *item = &own->items[i];
 
-		if ((item->state == ITEM_DAMAGED || item->state == ITEM_UNREADABLE) &&
+		if (is_damaged(r, member, item) &&
 			!plan_damaged(r, member, missing, item, err))
 			return false;
 	}

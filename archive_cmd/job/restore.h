@@ -85,7 +85,7 @@ extern void restore_plan_free(RestorePlan *plan);
  *
  * Of several repositories what they have together counts: any segment may come
  * from any of them, because archive-get looks in all.  One that cannot be
- * looked at is passed over with a warning.
+ * looked at is passed over with a warning, and has a why in the set.
  */
 extern bool restore_plan(RepoSet *set, const RestoreOptions *options,
 						 RestorePlan *out, Error *err);

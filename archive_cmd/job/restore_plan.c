@@ -425,16 +425,18 @@ load_sources(Planner *p, Error *err)
 	p->repos = mem_zalloc((count + 1) * sizeof(Repo *));
 	for (size_t n = 0; n < count; n++)
 	{
+		size_t member = repo_set_nth(p->set, n);
 		Error why = ERROR_INIT;
 
 		if (!thread_check_stop(err))
 			return false;
-		if (look_at(p, repo_set_nth(p->set, n), &why))
+		if (look_at(p, member, &why))
 			continue;
+		error_copy(&p->set->members[member].why, &why);
 		if (count > 1)
 		{
 			error_prefix(&why, "repository \"%s\" is passed over",
-						 repo_set_name(p->set, repo_set_nth(p->set, n)));
+						 repo_set_name(p->set, member));
 			log_error_object(LOG_WARNING, &why);
 		}
 		error_move(err, &why);

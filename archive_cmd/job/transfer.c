@@ -126,7 +126,8 @@ is_source(const TransferPlan *plan, const Transfer *t, size_t member)
 		return false;
 	item = inventory_find(&plan->inventories[member], t->name);
 	return item != NULL && item->state != ITEM_DAMAGED &&
-		   item->state != ITEM_UNREADABLE;
+		   item->state != ITEM_UNREADABLE &&
+		   (item->state != ITEM_CLOSED || t->kind == TRANSFER_COPY);
 }
 
 static bool
@@ -149,6 +150,7 @@ find_sound(TransferWorker *w, const Transfer *t, Error *err)
 	{
 		size_t i = repo_set_nth(plan->set, n);
 		Error why = ERROR_INIT;
+		bool opens;
 		Repo *from;
 
 		if (!is_source(plan, t, i))
@@ -156,7 +158,8 @@ find_sound(TransferWorker *w, const Transfer *t, Error *err)
 		if (inventory_find(&plan->inventories[i], t->name)->state == ITEM_SOUND)
 			return true;
 		from = repo_of(w, i, &why);
-		if (from != NULL && object_check_stored(from, t->name, NULL, &why))
+		if (from != NULL && object_check_opens(from, t->name, &opens, &why) &&
+			opens)
 			return true;
 		error_move(err, &why);
 	}

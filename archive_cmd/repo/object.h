@@ -100,6 +100,14 @@ extern bool object_get(Repo *repo, const char *name, const char *kind,
 extern bool object_check_stored(Repo *repo, const char *name, ObjectMeta *out,
 								Error *err);
 
+/*
+ * The same, and *opens: does an identity of ours open it?  What is damaged of
+ * the head besides the metadata shows only in that.  True also where there is
+ * no identity to try.
+ */
+extern bool object_check_opens(Repo *repo, const char *name, bool *opens,
+							   Error *err);
+
 /* The object exactly as stored, for looking at; nothing is checked. */
 extern bool object_read_raw(Repo *repo, const char *name, Stage *sink,
 							Error *err);

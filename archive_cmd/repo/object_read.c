@@ -246,8 +246,26 @@ hash_stored(void *arg, const void *data, size_t len, Error *err)
 	return true;
 }
 
-bool
-object_check_stored(Repo *repo, const char *name, ObjectMeta *out, Error *err)
+static bool
+try_to_open(const Repo *repo, const ObjectHead *head)
+{
+	const AgeIdentities *ids = repo->options.keys->identities;
+	Error ignored = ERROR_INIT;
+	AgeFileKey *key;
+	bool opens;
+
+	if (!head->meta.encrypted || ids == NULL || age_identities_count(ids) == 0)
+		return true;
+	key = object_unlock(repo, head, &ignored);
+	opens = key != NULL;
+	age_file_key_free(key);
+	error_clear(&ignored);
+	return opens;
+}
+
+static bool
+check_stored(Repo *repo, const char *name, ObjectMeta *out, bool *opens,
+			 Error *err)
 {
 	OpenObject o = {0};
 	StoredHash h = {.sha256 = sha256_new()};
@@ -260,10 +278,24 @@ object_check_stored(Repo *repo, const char *name, ObjectMeta *out, Error *err)
 			   object_check_payload(&o.head.meta, h.sha256, h.size, err);
 		if (!done && err->code == ERR_DAMAGED)
 			object_error(repo, name, err);
+		if (done && opens != NULL)
+			*opens = try_to_open(repo, &o.head);
 	}
 	stage_free(sink);
 	sha256_free(h.sha256);
 	return close_object(&o, done, out);
+}
+
+bool
+object_check_stored(Repo *repo, const char *name, ObjectMeta *out, Error *err)
+{
+	return check_stored(repo, name, out, NULL, err);
+}
+
+bool
+object_check_opens(Repo *repo, const char *name, bool *opens, Error *err)
+{
+	return check_stored(repo, name, NULL, opens, err);
 }
 
 /*
