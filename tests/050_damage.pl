@@ -485,6 +485,8 @@ my %json_ways = (
 	'less two bytes' => sub { substr $_[0], 0, -2 },
 	'one byte more' => sub { "$_[0]\0" },
 	'twice' => sub { $_[0] x 2 },
+	'without a format' => sub { $_[0] =~ s/"format"/"farmat"/r },
+	'without a check' => sub { $_[0] =~ s/"check"/"cheek"/r },
 	'of a later format' => sub { $_[0] =~ s/"format":1/"format":2/r },
 	'of another key' => sub { slurp_bytes($other{forged}->repo . '/repo.json') },
 	'not encrypted' => sub { slurp_bytes($other{plain}->repo . '/repo.json') },

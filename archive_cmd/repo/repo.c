@@ -249,7 +249,7 @@ check_format(const Repo *repo, const Json *obj, Error *err)
 		return error_hint(err, "Use a newer pgdr.");
 	}
 	if (format < 1)
-		return error_set(err, ERR_DAMAGED, "\"%s\" has format %lld", REPO_JSON,
+		return error_set(err, ERR_DAMAGED, "it has format %lld",
 						 (long long) format);
 	return true;
 }
@@ -268,7 +268,7 @@ check_intact(const Json *obj, Error *err)
 	free(text);
 	if (strcmp(stored, hex) == 0)
 		return true;
-	error_set(err, ERR_DAMAGED, "\"%s\" is not as it was written", REPO_JSON);
+	error_set(err, ERR_DAMAGED, "it is not as it was written");
 	return error_detail(err, "Its checksum is %s, its contents have %s.",
 						stored, hex);
 }
@@ -323,8 +323,7 @@ take_created(Repo *repo, const Json *obj, Error *err)
 		!clock_parse(created, &repo->created, err))
 	{
 		error_clear(err);
-		return error_set(err, ERR_DAMAGED, "\"%s\" is not well-formed",
-						 REPO_JSON);
+		return error_set(err, ERR_DAMAGED, "it is not well-formed");
 	}
 	memcpy(repo->id, id, sizeof(repo->id));
 	return true;
@@ -346,8 +345,7 @@ unbox_content_key(Repo *repo, const Json *obj, bool *found, Error *err)
 	len = strlen(hex) / 2;
 	box = mem_alloc(len + 1);
 	if (!hex_decode(hex, box, len))
-		done = error_set(err, ERR_DAMAGED, "\"%s\" has no legible content key",
-						 REPO_JSON);
+		done = error_set(err, ERR_DAMAGED, "it has no legible content key");
 	else if (!repo->encrypted)
 		strbuf_add(&key, box, len);
 	else if (ids)
@@ -401,7 +399,6 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 {
 	char *text;
 	size_t len;
-	bool done;
 
 	if (!storage_get(repo->storage, REPO_JSON, REPO_JSON_MAX, &text, &len, err))
 	{
@@ -418,11 +415,7 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 	}
 	*out = json_parse(text, len, err);
 	free(text);
-	done = *out != NULL;
-	if (!done)
-		error_prefix(err, "could not read \"%s\" in %s", REPO_JSON,
-					 repo->storage->where);
-	return done;
+	return *out != NULL;
 }
 
 static bool
@@ -435,6 +428,9 @@ repo_load(Repo *repo, Error *err)
 		   check_intact(obj, err) && take_created(repo, obj, err) &&
 		   check_cluster(repo, obj, err) && take_content_key(repo, obj, err);
 	json_free(obj);
+	if (!done && err->code == ERR_DAMAGED)
+		error_prefix(err, "could not read \"%s\" in %s", REPO_JSON,
+					 repo->storage->where);
 	return done;
 }
 
