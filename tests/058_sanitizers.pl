@@ -217,7 +217,8 @@ SKIP:
 		[ 'archive-push', "$pgdata/pg_wal/$fresh" ],
 		[ 'archive-get', $fresh, "$tmp/got" ],
 		[ 'verify', '--deep', '--no-mark' ],
-		(soak() ? ([ 'restore', '--target-dir', "$tmp/v" ], ['info'],
+		(soak() ? ([ 'restore', '--target-dir', "$tmp/v",
+					'--tablespace-map', "$tmp/space=$tmp/vspace" ], ['info'],
 				[ 'expire', '--keep-full=1' ]) : ()))
 	{
 		my ($rc, $out, $err) = run_plain([
