@@ -199,7 +199,8 @@ $pg->append_conf('postgresql.conf', "archive_timeout = 0\n");
 $pg->safe_psql('postgres',
 	"ALTER SYSTEM SET archive_command = '$^X $tmp/push.pl $pg->{config} %p'");
 $pg->reload;
-my $label = $pg->backup;
+# after three failures in a row the archiver pauses for a minute
+my $label = $pg->backup('--archive-timeout', '10min');
 $pg->pgbench_init(1);
 my $load = $pg->pgbench_start('-c', 4, '-T', soak() ? 120 : 5);
 $pg->pgbench_finish($load);
