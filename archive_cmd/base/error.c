@@ -235,6 +235,24 @@ error_move(Error *dst, Error *src)
 	*src = (Error) ERROR_INIT;
 }
 
+static char *
+copy_text(const char *text)
+{
+	return text != NULL ? mem_strdup(text) : NULL;
+}
+
+void
+error_copy(Error *dst, const Error *src)
+{
+	Error copy = {.code = src->code,
+				  .transient = src->transient,
+				  .message = copy_text(src->message),
+				  .detail = copy_text(src->detail),
+				  .hint = copy_text(src->hint)};
+
+	error_move(dst, &copy);
+}
+
 const char *
 error_code_name(ErrCode code)
 {

@@ -93,6 +93,9 @@ extern void error_clear(Error *err);
 /* Move src into dst unless dst is set already; src is cleared. */
 extern void error_move(Error *dst, Error *src);
 
+/* The same with a copy; src stays as it is. */
+extern void error_copy(Error *dst, const Error *src);
+
 /* Stable lower-case name of a code ("not_found"), as in JSON output. */
 extern const char *error_code_name(ErrCode code);
 

@@ -63,6 +63,18 @@ thread_should_stop(void)
 	return false;
 }
 
+const ThreadScope *
+thread_scope(void)
+{
+	return (const ThreadScope *) current_group;
+}
+
+void
+thread_enter_scope(const ThreadScope *scope)
+{
+	current_group = (const Group *) scope;
+}
+
 bool
 thread_check_stop(Error *err)
 {

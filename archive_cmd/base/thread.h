@@ -30,6 +30,15 @@ extern bool thread_should_stop(void);
 /* ERR_CANCELED and false when asked to stop, else true. */
 extern bool thread_check_stop(Error *err);
 
+/*
+ * For a thread that works on behalf of others without being a worker: it stops
+ * when the group does of which the caller of thread_scope() is a worker.  That
+ * one must wait for what it asked for, or its group may be gone.
+ */
+typedef struct ThreadScope ThreadScope;
+extern const ThreadScope *thread_scope(void);
+extern void thread_enter_scope(const ThreadScope *scope);
+
 /* Async-signal-safe; from the handlers of SIGTERM and SIGINT. */
 extern void thread_request_stop(void);
 

@@ -8,12 +8,10 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "cmd/settings.h"
+#include "cmd/settings_internal.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,9 +21,6 @@
 #include "base/mem.h"
 #include "cmd/suggest.h"
 
-#define SECTION_GLOBAL "global"
-#define SECTION_REPO "repo:"
-
 /* Settings on their way, with what has no member of its own. */
 typedef struct Draft
 {
@@ -33,230 +28,11 @@ typedef struct Draft
 	RetentionPolicy retention; /* of [global], for repositories without */
 } Draft;
 
-typedef struct KeySpec KeySpec;
-typedef bool (*TakeFn)(const KeySpec *spec, void *field,
-					   const ConfigEntry *entry, Error *err);
-
-struct KeySpec
-{
-	const char *key;
-	TakeFn take;
-	size_t offset; /* of the member in Draft or RepoSettings */
-	bool required;
-	bool repeats;
-	int64_t min;
-	int64_t max;
-	const char *choices; /* "posix|s3" */
-};
-
-/* ---- forms of values ---- */
-
-static bool
-bad_value(const ConfigEntry *entry, const char *wanted, Error *err)
-{
-	error_set(err, ERR_CONFIG, "%s: invalid value \"%s\" for key \"%s\"",
-			  entry->source, entry->value, entry->key);
-	return error_detail(err, "It must be %s.", wanted);
-}
-
-static void
-replace_text(void *field, const char *value)
-{
-	char **text = field;
-
-	free(*text);
-	*text = mem_strdup(value);
-}
-
-static bool
-take_text(const KeySpec *spec, void *field, const ConfigEntry *entry,
-		  Error *err)
-{
-	(void) spec;
-	(void) err;
-	replace_text(field, entry->value);
-	return true;
-}
-
-/* An optional path may be set to nothing, as the environment can only do. */
-static bool
-take_path(const KeySpec *spec, void *field, const ConfigEntry *entry,
-		  Error *err)
-{
-	char *path;
-
-	if (entry->value[0] == '\0' && !spec->required)
-		return true;
-	if (entry->value[0] != '/')
-		return bad_value(entry, "an absolute path", err);
-	path = file_absolute(entry->value);
-	replace_text(field, path);
-	free(path);
-	return true;
-}
-
-bool
-settings_name_ok(const char *text)
-{
-	if (text[0] == '\0')
-		return false;
-	for (; *text != '\0'; text++)
-	{
-		if (!isalnum((unsigned char) *text) && *text != '_' && *text != '-')
-			return false;
-	}
-	return true;
-}
-
-static bool
-take_name(const KeySpec *spec, void *field, const ConfigEntry *entry,
-		  Error *err)
-{
-	(void) spec;
-	if (!settings_name_ok(entry->value))
-		return bad_value(entry, "a name of letters, digits, \"_\" and \"-\"",
-						 err);
-	replace_text(field, entry->value);
-	return true;
-}
-
-static bool
-parse_number(const KeySpec *spec, const ConfigEntry *entry, int64_t *out,
-			 Error *err)
-{
-	const char *digits = entry->value + (entry->value[0] == '-');
-	char wanted[80];
-	char *end;
-	long long v;
-
-	errno = 0;
-	v = strtoll(entry->value, &end, 10);
-	if (!isdigit((unsigned char) digits[0]) || *end != '\0' || errno != 0 ||
-		v < spec->min || v > spec->max)
-	{
-		snprintf(wanted, sizeof(wanted),
-				 "an integer from %" PRId64 " to %" PRId64, spec->min,
-				 spec->max);
-		return bad_value(entry, wanted, err);
-	}
-	*out = v;
-	return true;
-}
-
-static bool
-take_int(const KeySpec *spec, void *field, const ConfigEntry *entry, Error *err)
-{
-	int64_t v;
-
-	if (!parse_number(spec, entry, &v, err))
-		return false;
-	*(int *) field = (int) v;
-	return true;
-}
-
-static bool
-take_count(const KeySpec *spec, void *field, const ConfigEntry *entry,
-		   Error *err)
-{
-	int64_t v;
-
-	if (!parse_number(spec, entry, &v, err))
-		return false;
-	*(uint32_t *) field = (uint32_t) v;
-	return true;
-}
-
-static bool
-take_duration(const KeySpec *spec, void *field, const ConfigEntry *entry,
-			  Error *err)
-{
-	Error why = ERROR_INIT;
-	int64_t v = 0;
-	bool good = clock_parse_duration(entry->value, &v, &why);
-
-	error_clear(&why);
-	if (!good || v < spec->min)
-		return bad_value(entry, "a time such as \"90s\", \"15min\", \"30d\"",
-						 err);
-	*(int64_t *) field = v;
-	return true;
-}
-
-/* Is value one of the words of "a|b|c"?  *index is its place. */
-static bool
-is_choice(const char *choices, const char *value, int *index)
-{
-	size_t len = strlen(value);
-
-	for (*index = 0;; (*index)++)
-	{
-		size_t n = strcspn(choices, "|");
-
-		if (n == len && strncmp(choices, value, n) == 0)
-			return true;
-		if (choices[n] == '\0')
-			return false;
-		choices += n + 1;
-	}
-}
-
-static bool
-take_choice(const KeySpec *spec, void *field, const ConfigEntry *entry,
-			Error *err)
-{
-	char wanted[80];
-	int index;
-
-	if (!is_choice(spec->choices, entry->value, &index))
-	{
-		snprintf(wanted, sizeof(wanted), "one of %s", spec->choices);
-		return bad_value(entry, wanted, err);
-	}
-	replace_text(field, entry->value);
-	return true;
-}
-
-static bool
-take_encryption(const KeySpec *spec, void *field, const ConfigEntry *entry,
-				Error *err)
-{
-	int index;
-
-	if (!is_choice(spec->choices, entry->value, &index))
-		return bad_value(entry, "\"age\" or \"none\"", err);
-	*(bool *) field = index == 0;
-	return true;
-}
-
-/* One recipient, or several with white space or commas between them. */
-static bool
-take_recipients(const KeySpec *spec, void *field, const ConfigEntry *entry,
-				Error *err)
-{
-	static const char between[] = " \t,";
-	Settings *s = field;
-	const char *p = entry->value + strspn(entry->value, between);
-
-	(void) spec;
-	if (*p == '\0')
-		return bad_value(entry, "a recipient, \"age1...\"", err);
-	while (*p != '\0')
-	{
-		size_t len = strcspn(p, between);
-
-		s->recipients = mem_realloc(s->recipients,
-									(s->recipient_count + 1) * sizeof(char *));
-		s->recipients[s->recipient_count++] = mem_strndup(p, len);
-		p += len;
-		p += strspn(p, between);
-	}
-	return true;
-}
-
 /* ---- the keys ---- */
 
 #define GLOBAL(member) offsetof(Draft, settings.member)
 #define REPO(member) offsetof(RepoSettings, member)
+#define REPOS_MAX 16
 
 #define KEY(name_, take_, offset_, ...)                             \
 	{                                                               \
@@ -281,14 +57,16 @@ static const KeySpec global_keys[] = {
 		.min = USECS_PER_SEC),
 	KEY("manifest-checksums", take_choice, GLOBAL(manifest_checksums),
 		.choices = "CRC32C|SHA256|NONE"),
+	KEY("quorum", take_count, GLOBAL(quorum), .max = REPOS_MAX),
 	KEY("retention-full", take_count, offsetof(Draft, retention.keep_full),
 		.max = UINT32_MAX),
 	KEY("retention-time", take_duration, offsetof(Draft, retention.keep_time)),
 	{.key = NULL}};
 
 static const KeySpec repo_keys[] = {
-	KEY("type", take_choice, REPO(type), .choices = "posix"),
-	KEY("path", take_path, REPO(path), .required = true),
+	KEY("type", take_repo_type, 0),
+	KEY("path", take_repo_path, 0),
+	KEY("required", take_repo_required, 0),
 	KEY("retention-full", take_count, REPO(retention.keep_full),
 		.max = UINT32_MAX),
 	KEY("retention-time", take_duration, REPO(retention.keep_time)),
@@ -332,7 +110,8 @@ unknown_section(const ConfigEntry *entry, Error *err)
 }
 
 static bool
-unknown_key(const ConfigEntry *entry, const KeySpec *table, Error *err)
+unknown_key(const ConfigEntry *entry, const KeySpec *table,
+			const StorageKey *driver, Error *err)
 {
 	Suggest s;
 
@@ -341,6 +120,8 @@ unknown_key(const ConfigEntry *entry, const KeySpec *table, Error *err)
 	suggest_start(&s, entry->key);
 	for (; table->key != NULL; table++)
 		suggest_offer(&s, table->key);
+	for (; driver != NULL && driver->key != NULL; driver++)
+		suggest_offer(&s, driver->key);
 	if (s.best != NULL)
 		error_hint(err, "Perhaps you meant \"%s\".", s.best);
 	return false;
@@ -352,6 +133,7 @@ check_entry(const Config *cfg, size_t at, Error *err)
 {
 	const ConfigEntry *entry = &cfg->entries[at];
 	const KeySpec *table = keys_of_section(entry->section);
+	const StorageKey *driver;
 	const KeySpec *spec;
 
 	if (table == NULL)
@@ -364,10 +146,11 @@ check_entry(const Config *cfg, size_t at, Error *err)
 		return error_detail(err, "The name of a repository has letters, "
 								 "digits, \"_\" and \"-\".");
 	}
+	driver = table == repo_keys ? repo_driver_keys(cfg, entry->section) : NULL;
 	spec = find_key(table, entry->key);
-	if (spec == NULL)
-		return unknown_key(entry, table, err);
-	for (size_t i = 0; i < at && !spec->repeats; i++)
+	if (spec == NULL && find_driver_key(driver, entry->key) == NULL)
+		return unknown_key(entry, table, driver, err);
+	for (size_t i = 0; i < at && (spec == NULL || !spec->repeats); i++)
 	{
 		const ConfigEntry *other = &cfg->entries[i];
 
@@ -393,41 +176,63 @@ variable_name(const char *section, const char *key)
 	return name;
 }
 
+/* The type first: it decides which other keys there are. */
 static void
 apply_section(Config *cfg, const char *section, const KeySpec *table)
 {
-	for (; table->key != NULL; table++)
-		config_apply_environment(cfg, section, &table->key, 1);
+	const StorageKey *driver;
+
+	for (const KeySpec *spec = table; spec->key != NULL; spec++)
+		config_apply_environment(cfg, section, &spec->key, 1);
+	if (table != repo_keys)
+		return;
+	driver = repo_driver_keys(cfg, section);
+	for (; driver != NULL && driver->key != NULL; driver++)
+		config_apply_environment(cfg, section, &driver->key, 1);
 }
 
-/* Does "NAME=..." set a key of one of the sections? */
 static bool
-variable_is_known(const char *variable, const char *section,
-				  const KeySpec *table)
+variable_is(const char *variable, const char *section, const char *key)
 {
 	size_t len = strcspn(variable, "=");
+	char *name = variable_name(section, key);
+	bool same = strlen(name) == len && strncmp(name, variable, len) == 0;
+
+	free(name);
+	return same;
+}
+
+/* Does "NAME=..." set a key of this section? */
+static bool
+variable_is_known(const Config *cfg, const char *variable, const char *section,
+				  const KeySpec *table)
+{
+	const StorageKey *driver = table == repo_keys
+								   ? repo_driver_keys(cfg, section)
+								   : NULL;
 
 	for (; table->key != NULL; table++)
 	{
-		char *name = variable_name(section, table->key);
-		bool same = strlen(name) == len && strncmp(name, variable, len) == 0;
-
-		free(name);
-		if (same)
+		if (variable_is(variable, section, table->key))
+			return true;
+	}
+	for (; driver != NULL && driver->key != NULL; driver++)
+	{
+		if (variable_is(variable, section, driver->key))
 			return true;
 	}
 	return false;
 }
 
 static bool
-variable_is_ours(const Settings *s, const char *variable)
+variable_is_ours(const Config *cfg, const Settings *s, const char *variable)
 {
-	if (variable_is_known(variable, SECTION_GLOBAL, global_keys))
+	if (variable_is_known(cfg, variable, SECTION_GLOBAL, global_keys))
 		return true;
 	for (size_t i = 0; i < s->repo_count; i++)
 	{
 		char *section = mem_printf(SECTION_REPO "%s", s->repos[i].name);
-		bool known = variable_is_known(variable, section, repo_keys);
+		bool known = variable_is_known(cfg, variable, section, repo_keys);
 
 		free(section);
 		if (known)
@@ -438,14 +243,14 @@ variable_is_ours(const Settings *s, const char *variable)
 
 /* A misspelt variable is as wrong as a misspelt key. */
 static bool
-check_environment(const Settings *s, Error *err)
+check_environment(const Config *cfg, const Settings *s, Error *err)
 {
 	for (char **p = environ; *p != NULL; p++)
 	{
 		if (strncmp(*p, "PGDR_GLOBAL_", 12) != 0 &&
 			strncmp(*p, "PGDR_REPO_", 10) != 0)
 			continue;
-		if (variable_is_ours(s, *p))
+		if (variable_is_ours(cfg, s, *p))
 			continue;
 		error_set(err, ERR_CONFIG,
 				  "environment variable \"%.*s\" sets no key "
@@ -504,9 +309,25 @@ find_repos(const Config *cfg, Draft *draft)
 			continue;
 		s->repos = mem_realloc(s->repos,
 							   (s->repo_count + 1) * sizeof(RepoSettings));
-		s->repos[s->repo_count++] = (RepoSettings){.name = mem_strdup(name),
-												   .type = mem_strdup("posix")};
+		s->repos[s->repo_count++] = (RepoSettings){
+			.name = mem_strdup(name), .type = mem_strdup(REPO_DEFAULT_TYPE)};
 	}
+}
+
+/*
+ * A key that is not in the table is one of the driver's.  If the environment
+ * changed the type, it may be one of another driver's.
+ */
+static bool
+take_other(const Config *cfg, RepoSettings *repo, const ConfigEntry *entry,
+		   Error *err)
+{
+	const StorageKey *driver = repo_driver_keys(cfg, entry->section);
+	const StorageKey *key = find_driver_key(driver, entry->key);
+
+	if (key == NULL)
+		return unknown_key(entry, repo_keys, driver, err);
+	return take_driver_key(repo, key, entry, err);
 }
 
 /* The values of one section into the struct that starts at base. */
@@ -523,7 +344,12 @@ take_section(const Config *cfg, const char *section, void *base, Error *err)
 		if (strcmp(entry->section, section) != 0)
 			continue;
 		spec = find_key(table, entry->key);
-		if (!spec->take(spec, (char *) base + spec->offset, entry, err))
+		if (spec == NULL)
+		{
+			if (!take_other(cfg, base, entry, err))
+				return false;
+		}
+		else if (!spec->take(spec, (char *) base + spec->offset, entry, err))
 			return false;
 	}
 	for (; table->key != NULL; table++)
@@ -545,7 +371,14 @@ take_repo(const Config *cfg, const Draft *draft, RepoSettings *repo, Error *err)
 	bool done;
 
 	repo->retention = draft->retention;
-	done = take_section(cfg, section, repo, err);
+	/* with a quorum it is not said who must be among them */
+	repo->required = draft->settings.quorum == 0;
+	if (config_get(cfg, section, "type") != NULL)
+	{
+		free(repo->type);
+		repo->type = mem_strdup(config_get(cfg, section, "type"));
+	}
+	done = take_section(cfg, section, repo, err) && check_repo(repo, err);
 	free(section);
 	return done;
 }
@@ -557,6 +390,14 @@ check_whole(const Settings *s, Error *err)
 	{
 		error_set(err, ERR_CONFIG, "no repository is configured");
 		return error_hint(err, "Add a section [repo:NAME] with type and path.");
+	}
+	if (s->quorum > s->repo_count)
+	{
+		error_set(err, ERR_CONFIG,
+				  "quorum is larger than the number of "
+				  "repositories");
+		return error_detail(err, "It is %" PRIu32 ", and there are %zu.",
+							s->quorum, s->repo_count);
 	}
 	if (s->encrypt && s->recipient_count == 0)
 	{
@@ -571,19 +412,35 @@ check_whole(const Settings *s, Error *err)
 	return true;
 }
 
+/* Before all else: which keys there are depends on it. */
+static bool
+check_types(const Config *cfg, Error *err)
+{
+	for (size_t i = 0; i < cfg->count; i++)
+	{
+		const ConfigEntry *entry = &cfg->entries[i];
+
+		if (keys_of_section(entry->section) == repo_keys &&
+			strcmp(entry->key, "type") == 0 &&
+			!take_repo_type(NULL, NULL, entry, err))
+			return false;
+	}
+	return true;
+}
+
 static bool
 fill(Config *cfg, Draft *draft, Error *err)
 {
 	Settings *s = &draft->settings;
 
+	if (!check_types(cfg, err))
+		return false;
 	for (size_t i = 0; i < cfg->count; i++)
 	{
 		if (!check_entry(cfg, i, err))
 			return false;
 	}
 	find_repos(cfg, draft);
-	if (!check_environment(s, err))
-		return false;
 	apply_section(cfg, SECTION_GLOBAL, global_keys);
 	for (size_t i = 0; i < s->repo_count; i++)
 	{
@@ -592,6 +449,8 @@ fill(Config *cfg, Draft *draft, Error *err)
 		apply_section(cfg, section, repo_keys);
 		free(section);
 	}
+	if (!check_environment(cfg, s, err))
+		return false;
 	if (!take_section(cfg, SECTION_GLOBAL, draft, err))
 		return false;
 	for (size_t i = 0; i < s->repo_count; i++)
@@ -651,6 +510,12 @@ settings_free(Settings *s)
 		free(s->repos[i].name);
 		free(s->repos[i].type);
 		free(s->repos[i].path);
+		for (size_t k = 0; k < s->repos[i].param_count; k++)
+		{
+			free((char *) s->repos[i].params[k].key);
+			free((char *) s->repos[i].params[k].value);
+		}
+		free(s->repos[i].params);
 	}
 	for (size_t i = 0; i < s->recipient_count; i++)
 		free(s->recipients[i]);

@@ -18,7 +18,10 @@ typedef struct RepoSettings
 {
 	char *name; /* "local" of [repo:local] */
 	char *type; /* "posix" */
-	char *path;
+	char *path; /* or NULL */
+	bool required;
+	StorageParam *params; /* the driver's keys; texts are owned */
+	size_t param_count;
 	RetentionPolicy retention; /* retention-full, retention-time */
 } RepoSettings;
 
@@ -37,6 +40,7 @@ typedef struct Settings
 	char *identity_file;      /* or NULL */
 	char *passphrase_file;    /* of an encrypted identity file, or NULL */
 	char *content_key_file;   /* or NULL */
+	uint32_t quorum;          /* 0: none */
 	int64_t archive_timeout;  /* microseconds */
 	char *manifest_checksums; /* "CRC32C", "SHA256", "NONE" */
 	RepoSettings *repos;      /* in the order of the file; at least one */

@@ -112,9 +112,12 @@ RepoOptions
 settings_repo_options(const Settings *settings, const RepoSettings *repo,
 					  const RepoKeys *keys)
 {
-	return (RepoOptions){
-		.storage = {.repo = repo->name, .type = repo->type, .path = repo->path},
-		.cluster = settings->cluster,
-		.compress_level = settings->compress_level,
-		.keys = keys};
+	return (RepoOptions){.storage = {.repo = repo->name,
+									 .type = repo->type,
+									 .path = repo->path,
+									 .params = repo->params,
+									 .param_count = repo->param_count},
+						 .cluster = settings->cluster,
+						 .compress_level = settings->compress_level,
+						 .keys = keys};
 }

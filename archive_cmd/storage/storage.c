@@ -12,10 +12,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "storage/fanout.h"
 
 #define GET_CHUNK ((size_t) 64 * 1024)
 
-static const StorageDriver *const drivers[] = {&storage_posix, &storage_memory};
+static const StorageDriver *const drivers[] = {&storage_posix, &storage_s3,
+											   &storage_sftp, &storage_memory};
 
 /*
  * One call of a driver.  The cause is kept apart from the caller's Error until
@@ -131,17 +133,35 @@ storage_check_name(const char *name, Error *err)
 	return false;
 }
 
+const StorageDriver *
+storage_driver(const char *type)
+{
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+	{
+		if (strcmp(drivers[i]->type, type) == 0)
+			return drivers[i];
+	}
+	return NULL;
+}
+
+const char *
+storage_type(size_t i)
+{
+	return i < sizeof(drivers) / sizeof(drivers[0]) ? drivers[i]->type : NULL;
+}
+
 bool
 storage_open(const StorageOptions *options, Storage **out, Error *err)
 {
 	const char *type = options->type ? options->type : "";
+	const StorageDriver *driver = storage_driver(type);
 	Error cause = ERROR_INIT;
 
-	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+	if (options->group != NULL)
+		driver = &storage_fanout;
+	if (driver != NULL)
 	{
-		if (strcmp(drivers[i]->type, type) != 0)
-			continue;
-		if (drivers[i]->open(options, out, &cause))
+		if (driver->open(options, out, &cause))
 			return true;
 		if (cause.code == ERR_NOT_FOUND)
 			cause.code = ERR_IO;
@@ -218,6 +238,38 @@ storage_stat(Storage *st, const char *name, uint64_t *size, int64_t *mtime,
 				  err);
 }
 
+typedef struct Lookup
+{
+	const char *name;
+	bool found;
+} Lookup;
+
+static bool
+look_for_name(void *arg, const StorageEntry *entry, Error *err)
+{
+	Lookup *lookup = arg;
+
+	(void) err;
+	lookup->found |= !entry->is_dir && strcmp(entry->name, lookup->name) == 0;
+	return true;
+}
+
+/* Whoever may only write and list can still learn which names there are. */
+static bool
+exists_by_list(Storage *st, const char *name, bool *exists)
+{
+	Lookup lookup = {.name = name};
+	const char *slash = strrchr(name, '/');
+	char *dir = mem_strndup(name, slash != NULL ? (size_t) (slash - name) : 0);
+	Error ignored = ERROR_INIT;
+	bool done = storage_list(st, dir, false, look_for_name, &lookup, &ignored);
+
+	*exists = lookup.found;
+	error_clear(&ignored);
+	free(dir);
+	return done;
+}
+
 bool
 storage_exists(Storage *st, const char *name, bool *exists, Error *err)
 {
@@ -226,7 +278,8 @@ storage_exists(Storage *st, const char *name, bool *exists, Error *err)
 	*exists = storage_stat(st, name, NULL, NULL, &cause);
 	if (*exists)
 		return true;
-	if (cause.code == ERR_NOT_FOUND)
+	if (cause.code == ERR_NOT_FOUND ||
+		(cause.code == ERR_DENIED && exists_by_list(st, name, exists)))
 	{
 		error_clear(&cause);
 		return true;

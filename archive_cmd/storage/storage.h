@@ -40,14 +40,61 @@ typedef struct StorageWriter StorageWriter;
 #define STORAGE_COMPONENT_MAX 255
 #define STORAGE_TO_END UINT64_MAX
 
+/* A key of the configuration that belongs to a driver, with its value. */
+typedef struct StorageParam
+{
+	const char *key;   /* "endpoint" */
+	const char *value; /* as written */
+} StorageParam;
+
+/* What keys a driver knows: the configuration is checked against them. */
+typedef enum StorageKeyKind
+{
+	STORAGE_KEY_TEXT,
+	STORAGE_KEY_PATH,     /* absolute, of a file or directory on this host */
+	STORAGE_KEY_INT,      /* 0 .. 2^31-1 */
+	STORAGE_KEY_SIZE,     /* bytes, with kB, MB, GB (1024) */
+	STORAGE_KEY_DURATION, /* "30s" */
+	STORAGE_KEY_BOOL,     /* "yes", "no" */
+	STORAGE_KEY_CHOICE
+} StorageKeyKind;
+
+typedef struct StorageKey
+{
+	const char *key; /* NULL ends a table */
+	StorageKeyKind kind;
+	bool required;
+	const char *choices; /* "path|host" */
+	const char *help;    /* for pgdr help and messages */
+} StorageKey;
+
 /* Everything a driver may want to know; each takes what is its own. */
 typedef struct StorageOptions
 {
 	const char *repo; /* the repository's name, for messages */
-	const char *type; /* "posix"; "memory" in tests */
-	const char *path; /* posix: absolute root directory */
+	const char *type; /* "posix", "s3", "sftp"; "memory" in tests */
+	const char *path; /* posix: absolute root directory; others: prefix of
+					   * all names, or "" */
 	bool create;      /* make the root if it does not exist */
+	const StorageParam *params; /* the driver's own keys, checked */
+	size_t param_count;
+	struct FanoutGroup *group; /* of type "fanout" alone: storage/fanout.h */
 } StorageOptions;
+
+/* The last value of a key, or NULL. */
+extern const char *storage_param(const StorageOptions *options,
+								 const char *key);
+extern int64_t storage_param_int(const StorageOptions *options, const char *key,
+								 int64_t fallback);
+extern uint64_t storage_param_size(const StorageOptions *options,
+								   const char *key, uint64_t fallback);
+/* Microseconds. */
+extern int64_t storage_param_duration(const StorageOptions *options,
+									  const char *key, int64_t fallback);
+extern bool storage_param_bool(const StorageOptions *options, const char *key,
+							   bool fallback);
+/* Is the text a value that a key of this kind can take? */
+extern bool storage_key_accepts(const StorageKey *key, const char *value);
 
 typedef struct StorageEntry
 {
@@ -65,6 +112,7 @@ typedef bool (*StorageListFn)(void *arg, const StorageEntry *entry, Error *err);
 typedef struct StorageDriver
 {
 	const char *type;
+	const StorageKey *keys; /* beside path; NULL: none */
 
 	/* *out is set only on success. */
 	bool (*open)(const StorageOptions *options, Storage **out, Error *err);
@@ -152,9 +200,14 @@ struct StorageWriter
 };
 
 extern const StorageDriver storage_posix;
+extern const StorageDriver storage_sftp;
 extern const StorageDriver storage_memory;
+extern const StorageDriver storage_s3;
 
 /* The driver of options->type, opened; ERR_CONFIG for an unknown type. */
+extern const StorageDriver *storage_driver(const char *type); /* or NULL */
+/* The types there are; NULL behind the last. */
+extern const char *storage_type(size_t i);
 extern bool storage_open(const StorageOptions *options, Storage **out,
 						 Error *err);
 extern void storage_close(Storage *st); /* NULL is fine */
@@ -163,7 +216,10 @@ extern bool storage_list(Storage *st, const char *prefix, bool recursive,
 						 StorageListFn fn, void *arg, Error *err);
 extern bool storage_stat(Storage *st, const char *name, uint64_t *size,
 						 int64_t *mtime, Error *err);
-/* ERR_NOT_FOUND becomes *exists = false. */
+/*
+ * ERR_NOT_FOUND becomes *exists = false.  A store that does not let us look at
+ * objects (ERR_DENIED) is asked for a listing instead.
+ */
 extern bool storage_exists(Storage *st, const char *name, bool *exists,
 						   Error *err);
 extern bool storage_read_open(Storage *st, const char *name, uint64_t offset,

@@ -154,13 +154,58 @@ test_refused(void)
 	refused("[global]\nmanifest-checksums = MD5\n", "\"MD5\"", "a checksum");
 	refused("[global]\nretention-full = -1\n", "\"-1\"", "a wrong retention");
 	refused("[global]\nrecipient =\n", "\"\"", "an empty recipient");
-	refused(MINIMAL "type = s3\n", "\"s3\"", "another store");
+	refused(MINIMAL "type = s4\n", "\"s4\"", "another store");
+	ok(err.detail != NULL && strstr(err.detail, "posix") != NULL &&
+		   strstr(err.detail, "memory") == NULL,
+	   "the stores there are");
+	refused(MINIMAL "type = memory\n", "\"memory\"", "the store for tests");
 	refused("[global]\ncluster = a\npgdata = /p\nrecipient = " RECIPIENT
 			"\nencryption = none\n[repo:a]\npath = /a\n",
 			"recipient", "a recipient without encryption");
 	hinted("[global]\ncluster = a\npgdata = /p\n[repo:a]\npath = /a\n",
 		   "key generate", "encryption without a recipient");
 	ok(!settings_load("/nonexistent/pgdr.conf", &s, &err), "no file");
+}
+
+#define SFTP "[repo:far]\ntype = sftp\npath = /srv/far\n"
+#define SERVER "host = h\nuser = u\n"
+
+static void
+test_several(void)
+{
+	RepoOptions options;
+
+	ok(load(MINIMAL "[repo:b]\npath = /b\nrequired = no\n"),
+	   "two repositories");
+	ok(s.repos[0].required && !s.repos[1].required, "required or not");
+	is_int(s.quorum, 0, "no quorum");
+	ok(load("[global]\nquorum = 1\ncluster = a\npgdata = /p\n"
+			"encryption = none\n[repo:a]\npath = /a\n"
+			"[repo:b]\npath = /b\nrequired = yes\n"),
+	   "a quorum");
+	is_int(s.quorum, 1, "its size");
+	ok(!s.repos[0].required && s.repos[1].required,
+	   "then only those are required of which it is said");
+	refused("[global]\nquorum = 2\ncluster = a\npgdata = /p\n"
+			"encryption = none\n[repo:a]\npath = /a\n",
+			"quorum", "more than there are");
+	refused(MINIMAL "required = maybe\n", "\"maybe\"", "neither yes nor no");
+
+	ok(load(MINIMAL SFTP SERVER "port = 2022\n"), "a store with keys");
+	options = settings_repo_options(&s, &s.repos[1], NULL);
+	is_str(storage_param(&options.storage, "host"), "h", "its keys");
+	is_int(storage_param_int(&options.storage, "port", 22), 2022, "a number");
+	refused(MINIMAL SFTP SERVER "prt = 1\n", "\"prt\"", "an unknown one");
+	is_str(err.hint, "Perhaps you meant \"port\".", "the nearest one");
+	refused(MINIMAL SFTP SERVER "port = x\n", "\"x\"", "a wrong value");
+	refused(MINIMAL SFTP SERVER "host = i\n", "twice", "a key given twice");
+	refused(MINIMAL SFTP, "\"host\" is missing", "a required one is missing");
+	refused(MINIMAL "host = h\n", "\"host\"", "a key of another store");
+	setenv("PGDR_REPO_FAR_PORT", "23", 1);
+	ok(load(MINIMAL SFTP SERVER), "a key from the environment");
+	options = settings_repo_options(&s, &s.repos[1], NULL);
+	is_int(storage_param_int(&options.storage, "port", 22), 23, "its value");
+	unsetenv("PGDR_REPO_FAR_PORT");
 }
 
 static void
@@ -284,6 +329,7 @@ main(void)
 	test_defaults();
 	test_values();
 	test_refused();
+	test_several();
 	test_environment();
 	test_keys();
 	settings_free(&s);

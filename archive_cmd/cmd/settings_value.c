@@ -1,0 +1,220 @@
+/*-------------------------------------------------------------------------
+ *
+ * settings_value.c
+ *	  The forms that values in the configuration have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "cmd/settings_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/mem.h"
+
+bool
+bad_value(const ConfigEntry *entry, const char *wanted, Error *err)
+{
+	error_set(err, ERR_CONFIG, "%s: invalid value \"%s\" for key \"%s\"",
+			  entry->source, entry->value, entry->key);
+	return error_detail(err, "It must be %s.", wanted);
+}
+
+static void
+replace_text(void *field, const char *value)
+{
+	char **text = field;
+
+	free(*text);
+	*text = mem_strdup(value);
+}
+
+bool
+take_text(const KeySpec *spec, void *field, const ConfigEntry *entry,
+		  Error *err)
+{
+	(void) spec;
+	(void) err;
+	replace_text(field, entry->value);
+	return true;
+}
+
+bool
+take_path(const KeySpec *spec, void *field, const ConfigEntry *entry,
+		  Error *err)
+{
+	char *path;
+
+	if (entry->value[0] == '\0' && !spec->required)
+		return true;
+	if (entry->value[0] != '/')
+		return bad_value(entry, "an absolute path", err);
+	path = file_absolute(entry->value);
+	replace_text(field, path);
+	free(path);
+	return true;
+}
+
+bool
+settings_name_ok(const char *text)
+{
+	if (text[0] == '\0')
+		return false;
+	for (; *text != '\0'; text++)
+	{
+		if (!isalnum((unsigned char) *text) && *text != '_' && *text != '-')
+			return false;
+	}
+	return true;
+}
+
+bool
+take_name(const KeySpec *spec, void *field, const ConfigEntry *entry,
+		  Error *err)
+{
+	(void) spec;
+	if (!settings_name_ok(entry->value))
+		return bad_value(entry, "a name of letters, digits, \"_\" and \"-\"",
+						 err);
+	replace_text(field, entry->value);
+	return true;
+}
+
+static bool
+parse_number(const KeySpec *spec, const ConfigEntry *entry, int64_t *out,
+			 Error *err)
+{
+	const char *digits = entry->value + (entry->value[0] == '-');
+	char wanted[80];
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(entry->value, &end, 10);
+	if (!isdigit((unsigned char) digits[0]) || *end != '\0' || errno != 0 ||
+		v < spec->min || v > spec->max)
+	{
+		snprintf(wanted, sizeof(wanted),
+				 "an integer from %" PRId64 " to %" PRId64, spec->min,
+				 spec->max);
+		return bad_value(entry, wanted, err);
+	}
+	*out = v;
+	return true;
+}
+
+bool
+take_int(const KeySpec *spec, void *field, const ConfigEntry *entry, Error *err)
+{
+	int64_t v;
+
+	if (!parse_number(spec, entry, &v, err))
+		return false;
+	*(int *) field = (int) v;
+	return true;
+}
+
+bool
+take_count(const KeySpec *spec, void *field, const ConfigEntry *entry,
+		   Error *err)
+{
+	int64_t v;
+
+	if (!parse_number(spec, entry, &v, err))
+		return false;
+	*(uint32_t *) field = (uint32_t) v;
+	return true;
+}
+
+bool
+take_duration(const KeySpec *spec, void *field, const ConfigEntry *entry,
+			  Error *err)
+{
+	Error why = ERROR_INIT;
+	int64_t v = 0;
+	bool good = clock_parse_duration(entry->value, &v, &why);
+
+	error_clear(&why);
+	if (!good || v < spec->min)
+		return bad_value(entry, "a time such as \"90s\", \"15min\", \"30d\"",
+						 err);
+	*(int64_t *) field = v;
+	return true;
+}
+
+/* Is value one of the words of "a|b|c"?  *index is its place. */
+static bool
+is_choice(const char *choices, const char *value, int *index)
+{
+	size_t len = strlen(value);
+
+	for (*index = 0;; (*index)++)
+	{
+		size_t n = strcspn(choices, "|");
+
+		if (n == len && strncmp(choices, value, n) == 0)
+			return true;
+		if (choices[n] == '\0')
+			return false;
+		choices += n + 1;
+	}
+}
+
+bool
+take_choice(const KeySpec *spec, void *field, const ConfigEntry *entry,
+			Error *err)
+{
+	char wanted[80];
+	int index;
+
+	if (!is_choice(spec->choices, entry->value, &index))
+	{
+		snprintf(wanted, sizeof(wanted), "one of %s", spec->choices);
+		return bad_value(entry, wanted, err);
+	}
+	replace_text(field, entry->value);
+	return true;
+}
+
+bool
+take_encryption(const KeySpec *spec, void *field, const ConfigEntry *entry,
+				Error *err)
+{
+	int index;
+
+	if (!is_choice(spec->choices, entry->value, &index))
+		return bad_value(entry, "\"age\" or \"none\"", err);
+	*(bool *) field = index == 0;
+	return true;
+}
+
+/* One recipient, or several with white space or commas between them. */
+bool
+take_recipients(const KeySpec *spec, void *field, const ConfigEntry *entry,
+				Error *err)
+{
+	static const char between[] = " \t,";
+	Settings *s = field;
+	const char *p = entry->value + strspn(entry->value, between);
+
+	(void) spec;
+	if (*p == '\0')
+		return bad_value(entry, "a recipient, \"age1...\"", err);
+	while (*p != '\0')
+	{
+		size_t len = strcspn(p, between);
+
+		s->recipients = mem_realloc(s->recipients,
+									(s->recipient_count + 1) * sizeof(char *));
+		s->recipients[s->recipient_count++] = mem_strndup(p, len);
+		p += len;
+		p += strspn(p, between);
+	}
+	return true;
+}
