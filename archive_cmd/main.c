@@ -21,13 +21,12 @@
 #include "cmd/options.h"
 #include "cmd/output.h"
 
-static const Command *const commands[] = {&cmd_init,        &cmd_archive_push,
-										  &cmd_archive_get, &cmd_backup,
-										  &cmd_restore,     &cmd_info,
-										  &cmd_check,       &cmd_verify,
-										  &cmd_expire,      &cmd_delete,
-										  &cmd_repo_ls,     &cmd_repo_get,
-										  &cmd_key,         NULL};
+static const Command *const commands[] = {
+	&cmd_init,     &cmd_archive_push, &cmd_archive_get,
+	&cmd_backup,   &cmd_restore,      &cmd_info,
+	&cmd_check,    &cmd_verify,       &cmd_expire,
+	&cmd_delete,   &cmd_repo_init,    &cmd_repo_ls,
+	&cmd_repo_get, &cmd_key,          NULL};
 
 static volatile sig_atomic_t stop_signal;
 

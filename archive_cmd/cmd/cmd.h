@@ -134,6 +134,7 @@ extern const Command cmd_check;
 extern const Command cmd_verify;
 extern const Command cmd_expire;
 extern const Command cmd_delete;
+extern const Command cmd_repo_init;
 extern const Command cmd_repo_ls;
 extern const Command cmd_repo_get;
 extern const Command cmd_key;

@@ -32,7 +32,6 @@ typedef struct Draft
 
 #define GLOBAL(member) offsetof(Draft, settings.member)
 #define REPO(member) offsetof(RepoSettings, member)
-#define REPOS_MAX 16
 
 #define KEY(name_, take_, offset_, ...)                             \
 	{                                                               \
@@ -57,7 +56,6 @@ static const KeySpec global_keys[] = {
 		.min = USECS_PER_SEC),
 	KEY("manifest-checksums", take_choice, GLOBAL(manifest_checksums),
 		.choices = "CRC32C|SHA256|NONE"),
-	KEY("quorum", take_count, GLOBAL(quorum), .max = REPOS_MAX),
 	KEY("retention-full", take_count, offsetof(Draft, retention.keep_full),
 		.max = UINT32_MAX),
 	KEY("retention-time", take_duration, offsetof(Draft, retention.keep_time)),
@@ -66,7 +64,6 @@ static const KeySpec global_keys[] = {
 static const KeySpec repo_keys[] = {
 	KEY("type", take_repo_type, 0),
 	KEY("path", take_repo_path, 0),
-	KEY("required", take_repo_required, 0),
 	KEY("retention-full", take_count, REPO(retention.keep_full),
 		.max = UINT32_MAX),
 	KEY("retention-time", take_duration, REPO(retention.keep_time)),
@@ -371,8 +368,6 @@ take_repo(const Config *cfg, const Draft *draft, RepoSettings *repo, Error *err)
 	bool done;
 
 	repo->retention = draft->retention;
-	/* with a quorum it is not said who must be among them */
-	repo->required = draft->settings.quorum == 0;
 	if (config_get(cfg, section, "type") != NULL)
 	{
 		free(repo->type);
@@ -390,14 +385,6 @@ check_whole(const Settings *s, Error *err)
 	{
 		error_set(err, ERR_CONFIG, "no repository is configured");
 		return error_hint(err, "Add a section [repo:NAME] with type and path.");
-	}
-	if (s->quorum > s->repo_count)
-	{
-		error_set(err, ERR_CONFIG,
-				  "quorum is larger than the number of "
-				  "repositories");
-		return error_detail(err, "It is %" PRIu32 ", and there are %zu.",
-							s->quorum, s->repo_count);
 	}
 	if (s->encrypt && s->recipient_count == 0)
 	{

@@ -16,10 +16,9 @@
 
 typedef struct RepoSettings
 {
-	char *name; /* "local" of [repo:local] */
-	char *type; /* "posix" */
-	char *path; /* or NULL */
-	bool required;
+	char *name;           /* "local" of [repo:local] */
+	char *type;           /* "posix" */
+	char *path;           /* or NULL */
 	StorageParam *params; /* the driver's keys; texts are owned */
 	size_t param_count;
 	RetentionPolicy retention; /* retention-full, retention-time */
@@ -40,7 +39,6 @@ typedef struct Settings
 	char *identity_file;      /* or NULL */
 	char *passphrase_file;    /* of an encrypted identity file, or NULL */
 	char *content_key_file;   /* or NULL */
-	uint32_t quorum;          /* 0: none */
 	int64_t archive_timeout;  /* microseconds */
 	char *manifest_checksums; /* "CRC32C", "SHA256", "NONE" */
 	RepoSettings *repos;      /* in the order of the file; at least one */

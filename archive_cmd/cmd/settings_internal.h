@@ -64,8 +64,6 @@ extern bool take_repo_type(const KeySpec *spec, void *field,
 						   const ConfigEntry *entry, Error *err);
 extern bool take_repo_path(const KeySpec *spec, void *field,
 						   const ConfigEntry *entry, Error *err);
-extern bool take_repo_required(const KeySpec *spec, void *field,
-							   const ConfigEntry *entry, Error *err);
 
 /* The keys of the driver of this section's type; NULL: none. */
 extern const StorageKey *repo_driver_keys(const Config *cfg,

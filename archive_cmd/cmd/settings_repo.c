@@ -62,19 +62,6 @@ take_repo_path(const KeySpec *spec, void *field, const ConfigEntry *entry,
 	return true;
 }
 
-bool
-take_repo_required(const KeySpec *spec, void *field, const ConfigEntry *entry,
-				   Error *err)
-{
-	RepoSettings *repo = field;
-
-	(void) spec;
-	repo->required = strcmp(entry->value, "yes") == 0;
-	if (repo->required || strcmp(entry->value, "no") == 0)
-		return true;
-	return bad_value(entry, "\"yes\" or \"no\"", err);
-}
-
 /* ---- keys of drivers ---- */
 
 const StorageKey *

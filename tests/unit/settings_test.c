@@ -175,21 +175,7 @@ test_several(void)
 {
 	RepoOptions options;
 
-	ok(load(MINIMAL "[repo:b]\npath = /b\nrequired = no\n"),
-	   "two repositories");
-	ok(s.repos[0].required && !s.repos[1].required, "required or not");
-	is_int(s.quorum, 0, "no quorum");
-	ok(load("[global]\nquorum = 1\ncluster = a\npgdata = /p\n"
-			"encryption = none\n[repo:a]\npath = /a\n"
-			"[repo:b]\npath = /b\nrequired = yes\n"),
-	   "a quorum");
-	is_int(s.quorum, 1, "its size");
-	ok(!s.repos[0].required && s.repos[1].required,
-	   "then only those are required of which it is said");
-	refused("[global]\nquorum = 2\ncluster = a\npgdata = /p\n"
-			"encryption = none\n[repo:a]\npath = /a\n",
-			"quorum", "more than there are");
-	refused(MINIMAL "required = maybe\n", "\"maybe\"", "neither yes nor no");
+	ok(load(MINIMAL "[repo:b]\npath = /b\n"), "two repositories");
 
 	ok(load(MINIMAL SFTP SERVER "port = 2022\n"), "a store with keys");
 	options = settings_repo_options(&s, &s.repos[1], NULL);
