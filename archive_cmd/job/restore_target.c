@@ -265,17 +265,35 @@ value_setting(StrBuf *out, const RestoreTarget *target)
 	}
 }
 
+/*
+ * Of "latest" on a timeline without WAL: see RestorePlan.  Exclusive, because
+ * the record that begins there is the first that the timeline does not share.
+ */
+static void
+branch_setting(StrBuf *out, const RestorePlan *plan)
+{
+	char lsn[LSN_TEXT_LEN];
+
+	lsn_format(plan->branch_lsn, lsn);
+	restore_setting(out, "recovery_target_lsn", lsn);
+	restore_setting(out, "recovery_target_inclusive", "false");
+}
+
 void
 restore_target_settings(StrBuf *out, const RestoreOptions *options,
 						const RestoreTarget *target, const RestorePlan *plan)
 {
 	const char *action = options->target_action;
 	TargetType type = target->type;
+	bool branch = type == TARGET_LATEST && plan->branch_lsn != 0 &&
+				  !options->standby;
 
 	if (options->restore_command != NULL)
 		restore_setting(out, "restore_command", options->restore_command);
 	timeline_setting(out, options, plan);
-	if (type == TARGET_LATEST)
+	if (branch)
+		branch_setting(out, plan);
+	else if (type == TARGET_LATEST)
 		return;
 	value_setting(out, target);
 	if (type == TARGET_TIME || type == TARGET_LSN || type == TARGET_XID)

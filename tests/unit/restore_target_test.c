@@ -161,6 +161,28 @@ test_settings(void)
 		 "a transaction");
 }
 
+static void
+test_branch(void)
+{
+	RestoreOptions o = {.target_action = "shutdown"};
+	RestorePlan plan = {
+		.timeline = 2, .backup = {.timeline = 1}, .branch_lsn = 0x3000028};
+	RestoreTarget t;
+	Error err = ERROR_INIT;
+	StrBuf sb = STRBUF_INIT;
+
+	ok(restore_target_parse(&o, &t, &err), "latest on a timeline without WAL");
+	restore_target_settings(&sb, &o, &t, &plan);
+	is_str(sb.data,
+		   "recovery_target_timeline = '2'\n"
+		   "recovery_target_lsn = '0/3000028'\n"
+		   "recovery_target_inclusive = 'false'\n"
+		   "recovery_target_action = 'shutdown'\n",
+		   "  the server is stopped where it begins");
+	strbuf_free(&sb);
+	restore_target_free(&t);
+}
+
 static bool
 ours(const char *line)
 {
@@ -186,6 +208,7 @@ main(void)
 	test_action();
 	test_types();
 	test_settings();
+	test_branch();
 	test_lines();
 	return done_testing();
 }
