@@ -47,6 +47,32 @@ is($pg->safe_psql('postgres', q{SELECT string_agg(v, ' ') FROM t}),
 	'good', 'and the mistake does not come back');
 $pg->stop('immediate');
 
+# ---- a target of its own in postgresql.conf ----
+
+my $old = PgDr->new_cluster('old',
+	conf => "recovery_target_name = 'long ago'\n");
+$old->safe_psql('postgres', 'CREATE TABLE t (n int)');
+$old->backup;
+my $lsn = $old->safe_psql('postgres',
+	q{SELECT pg_create_restore_point('long ago')});
+$old->safe_psql('postgres', 'INSERT INTO t VALUES (1)');
+$old->switch_wal;
+$old->destroy;
+for my $target ([], ['--target-type=immediate'],
+	['--target-type=lsn', "--target=$lsn"])
+{
+	(undef, undef, $err) =
+	  $old->pgdr('restore', '--target-dir', $old->data_dir,
+		'--target-timeline=1', @$target);
+	like($err, qr/recovery_target_name = 'long ago'/,
+		"target @$target: one that was there before is named");
+	($state, $log) = $old->try_recovery;
+	is($state, 'promoted', 'and does not matter') or diag($log);
+	is($old->safe_psql('postgres', 'SELECT count(*) FROM t'),
+		@$target ? 0 : 1, 'what is wanted is there');
+	$old->destroy;
+}
+
 # ---- WAL of an earlier life under the same names ----
 
 # A machine is set back to a snapshot: the server writes other WAL at positions

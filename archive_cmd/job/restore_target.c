@@ -304,16 +304,11 @@ restore_target_settings(StrBuf *out, const RestoreOptions *options,
 					action != NULL ? action : "promote");
 }
 
-bool
-restore_setting_is_ours(const char *line, size_t len)
+/* One of names that a line of a configuration file sets, or NULL. */
+static const char *
+setting_of_line(const char *line, size_t len, const char *const *names,
+				size_t count)
 {
-	static const char *const names[] = {
-		"restore_command",        "archive_cleanup_command",
-		"recovery_end_command",   "recovery_target",
-		"recovery_target_action", "recovery_target_inclusive",
-		"recovery_target_lsn",    "recovery_target_name",
-		"recovery_target_time",   "recovery_target_timeline",
-		"recovery_target_xid"};
 	size_t name_len = 0;
 
 	while (len > 0 && isspace((unsigned char) *line))
@@ -324,11 +319,37 @@ restore_setting_is_ours(const char *line, size_t len)
 	while (name_len < len &&
 		   (isalnum((unsigned char) line[name_len]) || line[name_len] == '_'))
 		name_len++;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < count; i++)
 	{
 		if (strlen(names[i]) == name_len &&
 			strncasecmp(line, names[i], name_len) == 0)
-			return true;
+			return names[i];
 	}
-	return false;
+	return NULL;
+}
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const char *
+restore_setting_target(const char *line, size_t len)
+{
+	static const char *const names[] = {
+		"recovery_target", "recovery_target_lsn", "recovery_target_name",
+		"recovery_target_time", "recovery_target_xid"};
+
+	return setting_of_line(line, len, names, COUNT(names));
+}
+
+bool
+restore_setting_is_ours(const char *line, size_t len)
+{
+	static const char *const names[] = {
+		"restore_command",        "archive_cleanup_command",
+		"recovery_end_command",   "recovery_target",
+		"recovery_target_action", "recovery_target_inclusive",
+		"recovery_target_lsn",    "recovery_target_name",
+		"recovery_target_time",   "recovery_target_timeline",
+		"recovery_target_xid"};
+
+	return setting_of_line(line, len, names, COUNT(names)) != NULL;
 }

@@ -199,6 +199,10 @@ test_lines(void)
 		   !ours("recovery_prefetch = on") && !ours("restore_command2 = 1") &&
 		   !ours("recovery_min_apply_delay = 1") && !ours("x.restore_command"),
 	   "and nothing else");
+	ok(restore_setting_target("recovery_target_action = 'pause'", 32) == NULL,
+	   "an action is no target");
+	is_str(restore_setting_target(" RECOVERY_target_name 'x'", 25),
+		   "recovery_target_name", "a name is one");
 }
 
 int
