@@ -20,7 +20,6 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #define REPO_JSON_MAX (1024 * 1024)
@@ -185,9 +184,11 @@ make_id(char id[33], Error *err)
 }
 
 static bool
-check_free(Repo *repo, bool again, Error *err)
+repo_create_in(Repo *repo, Error *err)
 {
+	StrBuf text = STRBUF_INIT;
 	bool exists;
+	bool done;
 
 	if (!storage_exists(repo->storage, REPO_JSON, &exists, err))
 		return false;
@@ -198,27 +199,19 @@ check_free(Repo *repo, bool again, Error *err)
 		return error_hint(err, "Choose another place, or use this repository "
 							   "by its own configuration and key.");
 	}
-	if (again ||
-		storage_list(repo->storage, "", false, entry_is_foreign, NULL, err))
-		return true;
-	error_prefix(err, "%s is not empty", repo->storage->where);
-	return error_hint(err, "A repository needs a place of its own.");
-}
-
-static bool
-write_repo_json(Repo *repo, Error *err)
-{
-	StrBuf text = STRBUF_INIT;
-	bool done;
-
+	if (!storage_list(repo->storage, "", false, entry_is_foreign, NULL, err))
+	{
+		error_prefix(err, "%s is not empty", repo->storage->where);
+		return error_hint(err, "A repository needs a place of its own.");
+	}
 	done = make_id(repo->id, err) && repo_json_text(repo, &text, err) &&
 		   storage_put(repo->storage, REPO_JSON, text.data, text.len, err);
 	strbuf_free(&text);
 	return done;
 }
 
-static bool
-create(const RepoOptions *options, bool again, Error *err)
+bool
+repo_create(const RepoOptions *options, Error *err)
 {
 	Repo repo = {.options = *options};
 	bool done;
@@ -230,24 +223,12 @@ create(const RepoOptions *options, bool again, Error *err)
 	derive_keys(&repo);
 	repo.encrypted = options->keys->recipients.count > 0;
 	repo.created = clock_now();
-	repo.options.storage.create = !again;
+	repo.options.storage.create = true;
 	done = storage_open(&repo.options.storage, &repo.storage, err) &&
-		   check_free(&repo, again, err) && write_repo_json(&repo, err);
+		   repo_create_in(&repo, err);
 	storage_close(repo.storage);
 	explicit_bzero(&repo, sizeof(repo));
 	return done;
-}
-
-bool
-repo_create(const RepoOptions *options, Error *err)
-{
-	return create(options, false, err);
-}
-
-bool
-repo_create_again(const RepoOptions *options, Error *err)
-{
-	return create(options, true, err);
 }
 
 /* ---- opening one ---- */
@@ -437,38 +418,15 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 	return *out != NULL;
 }
 
-/*
- * Of a store that is only written to nothing need be read: that this is a
- * repository of this cluster was seen by whoever made it.
- */
-static bool
-go_on_blind(Repo *repo, Error *denied)
-{
-	const RepoKeys *keys = repo->options.keys;
-
-	if (denied->code != ERR_DENIED || !keys->has_content_key)
-		return false;
-	log_info("\"%s\" in %s may not be read; going on without it", REPO_JSON,
-			 repo->storage->where);
-	error_clear(denied);
-	repo->blind = true;
-	repo->encrypted = keys->recipients.count > 0;
-	memcpy(repo->content_key, keys->content_key, CONTENT_KEY_LEN);
-	derive_keys(repo);
-	return true;
-}
-
 static bool
 repo_load(Repo *repo, Error *err)
 {
 	Json *obj = NULL;
 	bool done;
 
-	if (!read_repo_json(repo, &obj, err))
-		return go_on_blind(repo, err);
-	done = check_format(repo, obj, err) && check_intact(obj, err) &&
-		   take_created(repo, obj, err) && check_cluster(repo, obj, err) &&
-		   take_content_key(repo, obj, err);
+	done = read_repo_json(repo, &obj, err) && check_format(repo, obj, err) &&
+		   check_intact(obj, err) && take_created(repo, obj, err) &&
+		   check_cluster(repo, obj, err) && take_content_key(repo, obj, err);
 	json_free(obj);
 	if (!done && err->code == ERR_DAMAGED)
 		error_prefix(err, "could not read \"%s\" in %s", REPO_JSON,

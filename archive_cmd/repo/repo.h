@@ -48,9 +48,7 @@ typedef struct Repo
 {
 	Storage *storage;
 	RepoOptions options; /* texts and keys stay the caller's */
-	bool blind;          /* the store lets us write but not read, so that
-						  * id and created are not known */
-	char id[33];         /* of repo.json, hex; "" if blind */
+	char id[33];         /* of repo.json, hex */
 	bool encrypted;
 	int64_t created;
 	bool has_content;   /* the content key is known */
@@ -67,20 +65,11 @@ typedef struct Repo
 extern bool repo_create(const RepoOptions *options, Error *err);
 
 /*
- * Writes repo.json where it has been lost, among the objects that are there:
- * with a new id.
- */
-extern bool repo_create_again(const RepoOptions *options, Error *err);
-
-/*
  * Opens and checks repo.json: ERR_CONFIG if there is no repository (with a
  * hint to pgdr init), ERR_DAMAGED if it is not intact, ERR_UNSUPPORTED if its
  * format is newer, ERR_MISMATCH if it belongs to another cluster or the
  * content key or the recipients are not its own.  The content key is taken
  * from keys, else opened with an identity, else unknown.
- *
- * A store that does not let us read is opened all the same if keys has the
- * content key: what is written there is what keys and options say.
  */
 extern bool repo_open(const RepoOptions *options, Repo **out, Error *err);
 
