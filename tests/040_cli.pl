@@ -61,7 +61,7 @@ my @commands = $list =~ /^  (\S+)/mg;
 is_deeply(
 	[ sort @commands ],
 	[ qw(archive-get archive-push backup check delete expire info init key
-		  repo-get repo-ls restore verify) ],
+		  repo-get repo-init repo-ls restore verify) ],
 	'--help lists the commands');
 for my $command (@commands)
 {
