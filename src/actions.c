@@ -132,6 +132,7 @@ dr_sync(PG_FUNCTION_ARGS)
 {
 	Oid owner = owner_of_function(fcinfo->flinfo->fn_oid);
 
+	PreventCommandDuringRecovery("dr.sync()");
 	begin_action(fcinfo, "dr.sync()");
 	dr_mirror_sync(owner);
 	SPI_finish();

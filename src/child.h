@@ -22,13 +22,13 @@ typedef void (*DrLineFn)(void *arg, char *line, int len);
 
 typedef struct DrChildOptions
 {
-	const char *path;			/* absolute path of the program */
-	char	  **argv;			/* NULL ends it */
-	char	  **envp;			/* NULL ends it */
-	const char *input;			/* for its standard input, which then ends */
-	int			input_len;
-	DrLineFn	line;			/* may raise an error: the child is ended */
-	void	   *arg;
+	const char *path;  /* absolute path of the program */
+	char **argv;       /* NULL ends it */
+	char **envp;       /* NULL ends it */
+	const char *input; /* for its standard input, which then ends */
+	int input_len;
+	DrLineFn line; /* may raise an error: the child is ended */
+	void *arg;
 } DrChildOptions;
 
 /*

@@ -200,6 +200,14 @@ program_path(void)
  * started with, where its archive_command finds them as well.  Nothing else
  * is passed on, PGDR_CONFIG least of all: dr.config_file is what counts.
  */
+static bool
+is_setting(const char *variable)
+{
+	return strncmp(variable, "PGDR_GLOBAL_", 12) == 0 ||
+		   strncmp(variable, "PGDR_REPO_", 10) == 0 ||
+		   strncmp(variable, "PGDR_PASSPHRASE=", 16) == 0;
+}
+
 static char **
 program_environment(void)
 {
@@ -214,8 +222,7 @@ program_environment(void)
 	envp[kept++] = "LC_ALL=C.UTF-8";
 	for (int i = 0; i < count; i++)
 	{
-		if (strncmp(environ[i], "PGDR_", 5) == 0 &&
-			strncmp(environ[i], "PGDR_CONFIG=", 12) != 0)
+		if (is_setting(environ[i]))
 			envp[kept++] = environ[i];
 	}
 	envp[kept] = NULL;

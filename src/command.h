@@ -20,10 +20,10 @@ typedef void (*DrItemFn)(void *arg, const char *type, Jsonb *item);
 
 typedef struct DrCommand
 {
-	const char *name;			/* "backup" */
-	const char *options;		/* JSON object: what is not for argv */
-	DrItemFn	item;
-	void	   *arg;
+	const char *name;    /* "backup" */
+	const char *options; /* JSON object: what is not for argv */
+	DrItemFn item;
+	void *arg;
 } DrCommand;
 
 /*

@@ -29,7 +29,7 @@ extern PGDLLEXPORT Datum dr_first_commit(PG_FUNCTION_ARGS);
 /*
  * Reads the repository and replaces the mirror with what it holds, as the
  * given user, who owns the tables.  Must be called within SPI_connect_ext()
- * with SPI_OPT_NONATOMIC; commits.
+ * with SPI_OPT_NONATOMIC; commits.  On a standby it only says that it cannot.
  */
 extern void dr_mirror_sync(Oid owner);
 

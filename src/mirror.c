@@ -10,6 +10,7 @@
  */
 #include "dr.h"
 
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "command.h"
 #include "executor/spi.h"
@@ -70,6 +71,13 @@ dr_mirror_sync(Oid owner)
 	TimestampTz listed_at = GetCurrentTimestamp();
 	Datum array;
 
+	if (RecoveryInProgress())
+	{
+		ereport(NOTICE, (errmsg("catalog is not updated: the server is in "
+								"recovery"),
+						 errhint("CALL dr.sync() on the primary.")));
+		return;
+	}
 	dr_command_run(&command);
 	if (items.array == NULL)
 		array = PointerGetDatum(construct_empty_array(JSONBOID));

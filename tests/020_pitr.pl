@@ -39,7 +39,8 @@ sub mark
 			$pg->safe_psql('postgres', 'SELECT max(n) FROM marker') >
 			  $from + $more;
 		},
-		'rows to be marked');
+		'rows to be marked',
+		60 + $more / 10);
 	return;
 }
 
@@ -59,7 +60,7 @@ my $begun = time();
 my $label = $pg->backup;
 note(sprintf 'backup under load in %.1f s', time() - $begun);
 
-mark(soak() ? 100_000 : 500);
+mark(soak() ? 50_000 : 500);
 step(1);
 my $hole = $pg->switch_wal;
 $pg->safe_psql('postgres', q{SELECT pg_create_restore_point('named')});

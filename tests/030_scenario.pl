@@ -15,7 +15,7 @@ my $megabytes = soak() ? 2_048 : 200;
 
 my $pg = PgDr->new_cluster(
 	'main',
-	conf => "max_wal_size = 1GB\n",
+	conf => "max_wal_size = 1GB\nmax_locks_per_transaction = 1024\n",
 	pgdr_conf => { 'process-max' => 4 });
 my %location = map { $_ => $pg->dir . "/tablespace_$_" } qw(one two);
 

@@ -485,6 +485,8 @@ my %json_ways = (
 	'less two bytes' => sub { substr $_[0], 0, -2 },
 	'one byte more' => sub { "$_[0]\0" },
 	'twice' => sub { $_[0] x 2 },
+	'without a format' => sub { $_[0] =~ s/"format"/"farmat"/r },
+	'without a check' => sub { $_[0] =~ s/"check"/"cheek"/r },
 	'of a later format' => sub { $_[0] =~ s/"format":1/"format":2/r },
 	'of another key' => sub { slurp_bytes($other{forged}->repo . '/repo.json') },
 	'not encrypted' => sub { slurp_bytes($other{plain}->repo . '/repo.json') },
@@ -525,7 +527,12 @@ my %key_ways = (
 		'less one letter' => sub { $_[0] =~ s/.\s*\z/\n/r },
 		'of somebody else' => sub { new_identity() } },
 	'content-key-file' => {
-		'misspelt' => sub { flip_bit($_[0], int rand 64, 0) =~ tr/`:g/a9f/r },
+		'misspelt' => sub {
+			my ($key, $at) = ($_[0], int rand 64);
+			my $digit = \substr $key, $at, 1;
+			$$digit = $$digit eq '0' ? '1' : '0';
+			return $key;
+		},
 		'less one digit' => sub { substr $_[0], 1 },
 		'of another repository' =>
 		  sub { slurp_bytes($other{forged}->setting('content-key-file')) } });

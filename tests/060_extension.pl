@@ -10,6 +10,10 @@ use PgDr;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+# what the server is started with: of this, one is for the program
+$ENV{PGDR_GLOBAL_PROCESS_MAX} = 2;
+$ENV{PGDR_ELSE} = $ENV{LD_ELSE} = 'x';
+
 my $pg = PgDr->new_cluster('main', pgdr_conf => { 'archive-timeout' => '1h' });
 my $config = $pg->config;
 
@@ -275,7 +279,8 @@ is(join(' ', split /\0/, slurp_bytes("/proc/$run->{program}/cmdline")),
 	"pgdr --config $config --output=json --stdin-options backup",
 	'its program has nothing of the user on its command line');
 is(join(' ', sort split /\0/, slurp_bytes("/proc/$run->{program}/environ")),
-	'LC_ALL=C.UTF-8 PATH=/usr/bin:/bin', 'a clean environment');
+	'LC_ALL=C.UTF-8 PATH=/usr/bin:/bin PGDR_GLOBAL_PROCESS_MAX=2',
+	'a clean environment');
 is(writable_files($run->{program}), '', 'and none of the files of the server');
 is((stat "/proc/$run->{program}")[4], $<, 'and is no other user');
 

@@ -294,6 +294,40 @@ sub check_headers
 	return;
 }
 
+# Warnings are errors for both compilers; what was built was built with one.
+sub check_clang
+{
+	chomp(my $server = `$pg_config --includedir-server`);
+	chomp(my $client = `$pg_config --includedir`);
+	my @common = (
+		'-fsyntax-only', '-std=gnu11', '-D_GNU_SOURCE', '-DDR_VERSION=""',
+		'-Wall', '-Wextra', '-Werror', '-Wmissing-prototypes', '-Isrc',
+		"-I$client", "-I$server");
+	my @program_only = (
+		'-Wstrict-prototypes', '-Wvla', '-Wshadow', '-Wformat=2',
+		'-Iarchive_cmd', '-Itests/unit');
+	# the server's headers are not clean by these
+	my @module_only = (
+		'-Wno-unused-parameter', '-Wno-sign-compare',
+		'-Wno-ignored-attributes');
+
+  SKIP:
+	{
+		skip 'no clang', 2 unless have('clang');
+		foreach my $case (
+			[ 'program and unit tests', \@program_only,
+				qr{^(archive_cmd|src/common|tests/unit)/} ],
+			[ 'extension', \@module_only, qr{^src/(?!common/)} ])
+		{
+			my ($name, $more, $which) = @$case;
+			my ($good, $out) = run('clang', @common, @$more,
+				grep { /\.c$/ && $_ =~ $which } @sources);
+			ok($good, "clang has no warning: $name") or diag($out);
+		}
+	}
+	return;
+}
+
 sub check_versions
 {
 	my ($version) = slurp('dr.control') =~ /^default_version = '([^']+)'/m;
@@ -346,6 +380,7 @@ check_third_party();
 check_calls();
 check_lengths();
 check_headers();
+check_clang();
 check_versions();
 check_leftovers();
 check_scripts();

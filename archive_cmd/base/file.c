@@ -214,6 +214,10 @@ file_fsync(int fd, const char *path, Error *err)
 	return true;
 }
 
+/*
+ * A file system that cannot fsync directories (some in user space) says
+ * EINVAL; it has nothing better to offer, and PostgreSQL accepts that too.
+ */
 bool
 file_fsync_dir(const char *path, Error *err)
 {
@@ -223,7 +227,8 @@ file_fsync_dir(const char *path, Error *err)
 	if (fd < 0)
 		return error_set_errno(err, errno, "could not open directory \"%s\"",
 							   path);
-	done = file_fsync(fd, path, err);
+	done = fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ||
+		   error_set_errno(err, errno, "could not fsync \"%s\"", path);
 	close(fd);
 	return done;
 }

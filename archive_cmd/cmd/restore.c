@@ -304,6 +304,8 @@ emit_plan(Context *ctx, const Given *g, const RestorePlan *plan)
 		wal_name_format(&plan->reach.missing, name);
 		json_put_str(obj, "missing_segment", name);
 	}
+	if (plan->branch_lsn != 0)
+		put_lsn(obj, "branch_lsn", plan->branch_lsn);
 	json_put_bool(obj, "reachable", plan->reachable);
 	json_put_str(obj, "verdict", plan->verdict);
 	json_put_int(obj, "wal_segments", (int64_t) plan->wal_segments);
@@ -343,6 +345,11 @@ print_plan(Context *ctx, const Given *g, const RestorePlan *plan)
 	if (plan->reach_time != 0)
 		ctx_print(ctx, "  commits:  up to %s\n",
 				  clock_format(plan->reach_time, time));
+	if (plan->branch_lsn != 0)
+		ctx_print(ctx,
+				  "  note:     timeline %" PRIu32
+				  " has no WAL yet; recovery ends where it begins\n",
+				  plan->timeline);
 	ctx_print(ctx, "  verdict:  %s\n", plan->verdict);
 }
 

@@ -408,6 +408,7 @@ static bool
 wait_wal(Backup *b, Error *err)
 {
 	WalWait wait = {.home = {b->control.sysid, b->control.major},
+					.pgdata = b->options->pgdata,
 					.segment_size = b->control.segment_size,
 					.parts = b->parts,
 					.count = b->part_count,

@@ -117,6 +117,23 @@ is_archived(Repo *repo, const char *object, bool *out, Error *err)
 		   (!*out || storage_settle(repo->storage, object, err));
 }
 
+/*
+ * That there is a segment of this name proves little: a server that was set
+ * back to an earlier state (a snapshot of its machine, say) writes other WAL
+ * under the same names, which the archiver then tries in vain to push.  Only
+ * when it is done with a segment, it is the server's own that is archived.
+ */
+static bool
+is_waiting(const WalWait *wait, const char *name, bool *out, Error *err)
+{
+	char *path = mem_printf("%s/pg_wal/archive_status/%s.ready", wait->pgdata,
+							name);
+	bool done = file_exists(path, out, err);
+
+	free(path);
+	return done;
+}
+
 /* Why it did not come: the server knows best. */
 static void
 explain(const WalWait *wait, Error *err)
@@ -145,14 +162,22 @@ explain(const WalWait *wait, Error *err)
 }
 
 static bool
-too_late(const WalWait *wait, const char *name, const char *where, Error *err)
+too_late(const WalWait *wait, const char *name, bool exists, const char *where,
+		 Error *err)
 {
 	error_set(err, ERR_TIMEOUT,
 			  "the WAL of the backup was not archived in time");
-	error_detail(err,
-				 "Segment %s is not in %s %" PRId64
-				 " s after the end of the backup.",
-				 name, where, wait->timeout / USECS_PER_SEC);
+	if (exists)
+		error_detail(err,
+					 "There is a segment %s in %s, but %" PRId64
+					 " s after the end of the backup the server still has to "
+					 "archive its own.",
+					 name, where, wait->timeout / USECS_PER_SEC);
+	else
+		error_detail(err,
+					 "Segment %s is not in %s %" PRId64
+					 " s after the end of the backup.",
+					 name, where, wait->timeout / USECS_PER_SEC);
 	explain(wait, err);
 	return false;
 }
@@ -161,23 +186,25 @@ static bool
 wait_segment(Repo *repo, const WalWait *wait, const WalName *name, Error *err)
 {
 	char *object = repo_wal_name(&wait->home, name);
+	char text[WAL_FILE_NAME_MAX];
 	int64_t pause = POLL_MIN;
-	bool there = false;
 	bool done = true;
 
-	while (done && !there)
+	wal_name_format(name, text);
+	while (done)
 	{
 		bool last = clock_monotonic() >= wait->deadline;
+		bool exists = false;
+		bool waiting = false;
 
-		done = thread_check_stop(err) && is_archived(repo, object, &there, err);
-		if (!done || there)
+		done = thread_check_stop(err) &&
+			   is_archived(repo, object, &exists, err) &&
+			   (!exists || is_waiting(wait, text, &waiting, err));
+		if (!done || (exists && !waiting))
 			break;
 		if (last)
 		{
-			char text[WAL_FILE_NAME_MAX];
-
-			wal_name_format(name, text);
-			done = too_late(wait, text, repo->storage->where, err);
+			done = too_late(wait, text, exists, repo->storage->where, err);
 			break;
 		}
 		clock_sleep(pause);

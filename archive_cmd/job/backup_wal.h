@@ -32,6 +32,7 @@ extern bool backup_wal_parts(const char *pgdata, const ServerBackupStart *start,
 typedef struct WalWait
 {
 	WalHome home;
+	const char *pgdata;
 	uint32_t segment_size;
 	const WalPart *parts;
 	int count;
@@ -41,8 +42,9 @@ typedef struct WalWait
 } WalWait;
 
 /*
- * Waits until every segment of the parts is in the repository, durably.
- * ERR_TIMEOUT names the first that is not; with a deadline of 0 it only looks.
+ * Waits until every segment of the parts is in the repository, durably, and
+ * the server's archiver is done with it.  ERR_TIMEOUT names the first of which
+ * that is not so; with a deadline of 0 it only looks.
  */
 extern bool backup_wait_wal(Repo *repo, const WalWait *wait, Error *err);
 

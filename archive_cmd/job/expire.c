@@ -102,17 +102,28 @@ remove_backups(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
 
 typedef struct NewLabels
 {
+	Repo *repo;
 	const RetentionPlan *plan;
 	bool found;
 } NewLabels;
 
+static bool
+note_object(void *arg, const StorageEntry *entry, Error *err)
+{
+	bool *found = arg;
+
+	(void) err;
+	*found |= !entry->is_dir;
+	return true;
+}
+
+/* A directory alone is no backup: an unfinished file may hold it. */
 static bool
 note_new_label(void *arg, const StorageEntry *entry, Error *err)
 {
 	NewLabels *n = arg;
 	const char *base = strrchr(entry->name, '/');
 
-	(void) err;
 	if (!entry->is_dir || base == NULL || !repo_label_ok(base + 1))
 		return true;
 	for (size_t i = 0; i < n->plan->decision_count; i++)
@@ -122,15 +133,15 @@ note_new_label(void *arg, const StorageEntry *entry, Error *err)
 		if (label != NULL && strcmp(label, base + 1) == 0)
 			return true;
 	}
-	n->found = true;
-	return true;
+	return storage_list(n->repo->storage, entry->name, true, note_object,
+						&n->found, err);
 }
 
 /* A backup that the plan does not know may need WAL that the plan gives up. */
 static bool
 remove_wal(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
 {
-	NewLabels n = {.plan = plan};
+	NewLabels n = {.repo = repo, .plan = plan};
 
 	if (plan->cutoff_count == 0)
 		return true;

@@ -68,6 +68,8 @@ typedef struct RestorePlan
 	bool reachable;
 	char *verdict;         /* "reachable", or why not, in one sentence */
 	uint64_t wal_segments; /* to replay at most */
+	uint64_t branch_lsn;   /* not 0: the server must be stopped here, where the
+							* timeline begins, for it has no WAL yet */
 	uint64_t file_count;
 	uint64_t plain_bytes;
 	uint64_t stored_bytes;

@@ -98,11 +98,38 @@ find_reach_time(RestoreJudge *j, Error *err)
 								   err);
 }
 
+/*
+ * Where a timeline has a history but no WAL yet, a server takes for its first
+ * segment that of the timeline it left, and goes on along that one: what was
+ * undone by the recovery that began the new timeline would be done again.
+ */
+static bool
+ends_at_branch(const RestoreJudge *j)
+{
+	const WalReach *r = &j->reach;
+
+	return !r->hole && j->path.history != NULL &&
+		   r->end_timeline != j->path.timeline &&
+		   r->end_lsn == timeline_end(j->path.history, r->end_timeline) &&
+		   wal_catalog_has(j->path.wal, r->end_timeline, r->end_lsn);
+}
+
 static bool
 judge_latest(RestoreJudge *j)
 {
 	char name[WAL_FILE_NAME_MAX];
 
+	if (ends_at_branch(j))
+	{
+		j->branch_lsn = j->reach.end_lsn;
+		/* it cannot stop there and yet follow */
+		return !j->standby ||
+			   unreachable(j,
+						   mem_printf("Timeline %" PRIu32
+									  " has no WAL yet, and a standby would "
+									  "go on along timeline %" PRIu32 ".",
+									  j->path.timeline, j->reach.end_timeline));
+	}
 	if (!j->reach.hole)
 		return true;
 	return unreachable(j, mem_printf("WAL segment %s is missing, and there is "

@@ -19,6 +19,7 @@ typedef struct RestoreJudge
 	const BackupInfo *const *backups; /* newest first, at least one, all on
 										 * the path */
 	size_t count;
+	bool standby;
 
 	/* what was found */
 	const BackupInfo *backup; /* to be restored */
@@ -27,6 +28,7 @@ typedef struct RestoreJudge
 	bool reachable;
 	char *verdict;         /* why not, a sentence; NULL if reachable */
 	uint64_t wal_segments; /* to replay at most */
+	uint64_t branch_lsn;   /* as in RestorePlan */
 } RestoreJudge;
 
 /*

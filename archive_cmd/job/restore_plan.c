@@ -367,6 +367,7 @@ fill_plan(const Planner *p, const RestoreJudge *judge, RestorePlan *out,
 	out->reachable = judge->reachable;
 	out->verdict = mem_strdup(judge->verdict ? judge->verdict : "reachable");
 	out->wal_segments = judge->wal_segments;
+	out->branch_lsn = judge->branch_lsn;
 	out->file_count = out->backup.file_count;
 	out->plain_bytes = out->backup.plain_bytes;
 	out->stored_bytes = out->backup.stored_bytes;
@@ -395,6 +396,7 @@ judge_candidates(Planner *p, RestorePlan *out, Error *err)
 	judge.target = &p->target;
 	judge.backups = backups;
 	judge.count = p->count;
+	judge.standby = p->options->standby;
 	done = restore_judge(&judge, err) && fill_plan(p, &judge, out, err);
 	free(judge.verdict);
 	free(backups);

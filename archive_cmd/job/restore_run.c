@@ -67,6 +67,40 @@ keep_lines(const StrBuf *old, StrBuf *out)
 	}
 }
 
+/*
+ * The server refuses two targets of different kinds, and would end at one of
+ * its own although the latest is wanted.  An empty value takes a target back,
+ * but must come before the one that counts.
+ */
+static void
+overrule_settings(const Run *r, StrBuf *out)
+{
+	char *path = file_join(r->places.items[0].path, "postgresql.conf");
+	StrBuf text = STRBUF_INIT;
+	Error ignored = ERROR_INIT;
+	const char *p;
+
+	if (file_slurp(path, CONF_MAX, &text, &ignored) && text.len > 0)
+	{
+		for (p = text.data; p != NULL && *p != '\0';)
+		{
+			size_t len = strcspn(p, "\n");
+			const char *target = restore_setting_target(p, len);
+
+			if (target != NULL)
+				restore_setting(out, target, "");
+			if (restore_setting_is_ours(p, len))
+				log_warning("\"%s\" has a recovery setting of its own%s: %.*s",
+							path, target ? ", which is overruled" : "",
+							(int) len, p);
+			p += len + (p[len] == '\n');
+		}
+	}
+	error_clear(&ignored);
+	strbuf_free(&text);
+	free(path);
+}
+
 static bool
 write_settings(const Run *r, Error *err)
 {
@@ -86,6 +120,7 @@ write_settings(const Run *r, Error *err)
 	{
 		strbuf_printf(&text, "# added at %s by pgdr restore of backup %s\n",
 					  clock_format(clock_now(), now), r->manifest.info.label);
+		overrule_settings(r, &text);
 		restore_target_settings(&text, r->options, &r->target, r->plan);
 		done = file_write_durable(path, text.data, text.len, mode, true, err);
 	}
@@ -93,35 +128,6 @@ write_settings(const Run *r, Error *err)
 	strbuf_free(&text);
 	free(path);
 	return done;
-}
-
-/*
- * The server refuses two targets of different kinds, and what is in
- * postgresql.auto.conf does not undo what is in postgresql.conf.
- */
-static void
-warn_of_settings(const Run *r)
-{
-	char *path = file_join(r->places.items[0].path, "postgresql.conf");
-	StrBuf text = STRBUF_INIT;
-	Error ignored = ERROR_INIT;
-	const char *p;
-
-	if (file_slurp(path, CONF_MAX, &text, &ignored) && text.len > 0)
-	{
-		for (p = text.data; p != NULL && *p != '\0';)
-		{
-			size_t len = strcspn(p, "\n");
-
-			if (restore_setting_is_ours(p, len))
-				log_warning("\"%s\" has a recovery setting of its own: %.*s",
-							path, (int) len, p);
-			p += len + (p[len] == '\n');
-		}
-	}
-	error_clear(&ignored);
-	strbuf_free(&text);
-	free(path);
 }
 
 static bool
@@ -211,7 +217,6 @@ run(Run *r, Error *err)
 	if (!restore_write_files(r->set, r->plan, &r->places, err) ||
 		!write_settings(r, err) || !write_signal(r, err))
 		return false;
-	warn_of_settings(r);
 	set_phase(r, "syncing");
 	return restore_places_sync(&r->places, err) &&
 		   restore_publish(&r->places, err) &&

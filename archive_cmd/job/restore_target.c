@@ -265,17 +265,35 @@ value_setting(StrBuf *out, const RestoreTarget *target)
 	}
 }
 
+/*
+ * Of "latest" on a timeline without WAL: see RestorePlan.  Exclusive, because
+ * the record that begins there is the first that the timeline does not share.
+ */
+static void
+branch_setting(StrBuf *out, const RestorePlan *plan)
+{
+	char lsn[LSN_TEXT_LEN];
+
+	lsn_format(plan->branch_lsn, lsn);
+	restore_setting(out, "recovery_target_lsn", lsn);
+	restore_setting(out, "recovery_target_inclusive", "false");
+}
+
 void
 restore_target_settings(StrBuf *out, const RestoreOptions *options,
 						const RestoreTarget *target, const RestorePlan *plan)
 {
 	const char *action = options->target_action;
 	TargetType type = target->type;
+	bool branch = type == TARGET_LATEST && plan->branch_lsn != 0 &&
+				  !options->standby;
 
 	if (options->restore_command != NULL)
 		restore_setting(out, "restore_command", options->restore_command);
 	timeline_setting(out, options, plan);
-	if (type == TARGET_LATEST)
+	if (branch)
+		branch_setting(out, plan);
+	else if (type == TARGET_LATEST)
 		return;
 	value_setting(out, target);
 	if (type == TARGET_TIME || type == TARGET_LSN || type == TARGET_XID)
@@ -284,6 +302,42 @@ restore_target_settings(StrBuf *out, const RestoreOptions *options,
 	/* the server's own default would be to pause */
 	restore_setting(out, "recovery_target_action",
 					action != NULL ? action : "promote");
+}
+
+/* One of names that a line of a configuration file sets, or NULL. */
+static const char *
+setting_of_line(const char *line, size_t len, const char *const *names,
+				size_t count)
+{
+	size_t name_len = 0;
+
+	while (len > 0 && isspace((unsigned char) *line))
+	{
+		line++;
+		len--;
+	}
+	while (name_len < len &&
+		   (isalnum((unsigned char) line[name_len]) || line[name_len] == '_'))
+		name_len++;
+	for (size_t i = 0; i < count; i++)
+	{
+		if (strlen(names[i]) == name_len &&
+			strncasecmp(line, names[i], name_len) == 0)
+			return names[i];
+	}
+	return NULL;
+}
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+const char *
+restore_setting_target(const char *line, size_t len)
+{
+	static const char *const names[] = {
+		"recovery_target", "recovery_target_lsn", "recovery_target_name",
+		"recovery_target_time", "recovery_target_xid"};
+
+	return setting_of_line(line, len, names, COUNT(names));
 }
 
 bool
@@ -296,21 +350,6 @@ restore_setting_is_ours(const char *line, size_t len)
 		"recovery_target_lsn",    "recovery_target_name",
 		"recovery_target_time",   "recovery_target_timeline",
 		"recovery_target_xid"};
-	size_t name_len = 0;
 
-	while (len > 0 && isspace((unsigned char) *line))
-	{
-		line++;
-		len--;
-	}
-	while (name_len < len &&
-		   (isalnum((unsigned char) line[name_len]) || line[name_len] == '_'))
-		name_len++;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-	{
-		if (strlen(names[i]) == name_len &&
-			strncasecmp(line, names[i], name_len) == 0)
-			return true;
-	}
-	return false;
+	return setting_of_line(line, len, names, COUNT(names)) != NULL;
 }

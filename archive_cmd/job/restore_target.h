@@ -51,6 +51,12 @@ extern void restore_target_settings(StrBuf *out, const RestoreOptions *options,
 									const RestorePlan *plan);
 
 /*
+ * The setting of a target that a line of postgresql.conf has, or NULL: of these
+ * the server takes one only.
+ */
+extern const char *restore_setting_target(const char *line, size_t len);
+
+/*
  * Is this line of a configuration file one of those that a restore removes
  * (see restore.h)?
  */

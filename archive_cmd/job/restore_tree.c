@@ -349,7 +349,8 @@ fsync_dir(int fd, const char *where, int depth, Error *err)
 	}
 	if (dir != NULL)
 		closedir(dir);
-	if (done && fsync(fd) != 0)
+	/* as file_fsync_dir() */
+	if (done && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
 		return error_set_errno(err, errno, "could not fsync directory \"%s\"",
 							   where);
 	return done;

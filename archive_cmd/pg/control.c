@@ -24,6 +24,7 @@
 #include "base/crc32c.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "common/wal_name.h"
 
 #define READ_TRIES 10
 #define READ_PAUSE (10 * USECS_PER_SEC / 1000)
@@ -156,6 +157,11 @@ pg_control_parse(const void *data, size_t len, int major, PgControl *out,
 						 ", but PostgreSQL %d writes version %" PRIu32,
 						 version, major, layout->control_version);
 	take_fields(data, out);
+	/* everybody divides by it */
+	if (!wal_segment_size_ok(out->segment_size))
+		return error_set(err, ERR_DAMAGED,
+						 "pg_control has an invalid WAL segment size: %" PRIu32,
+						 out->segment_size);
 	return true;
 }
 

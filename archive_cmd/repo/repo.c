@@ -266,7 +266,7 @@ check_intact(const Json *obj, Error *err)
 	free(text);
 	if (strcmp(stored, hex) == 0)
 		return true;
-	error_set(err, ERR_DAMAGED, "\"%s\" is not as it was written", REPO_JSON);
+	error_set(err, ERR_DAMAGED, "it is not as it was written");
 	return error_detail(err, "Its checksum is %s, its contents have %s.",
 						stored, hex);
 }
@@ -290,7 +290,7 @@ check_format(const Repo *repo, const Json *obj, Error *err)
 		return error_hint(err, "Use a newer pgdr.");
 	}
 	if (format < 1)
-		return error_set(err, ERR_DAMAGED, "\"%s\" has format %lld", REPO_JSON,
+		return error_set(err, ERR_DAMAGED, "it has format %lld",
 						 (long long) format);
 	return true;
 }
@@ -345,8 +345,7 @@ take_created(Repo *repo, const Json *obj, Error *err)
 		!clock_parse(created, &repo->created, err))
 	{
 		error_clear(err);
-		return error_set(err, ERR_DAMAGED, "\"%s\" is not well-formed",
-						 REPO_JSON);
+		return error_set(err, ERR_DAMAGED, "it is not well-formed");
 	}
 	memcpy(repo->id, id, sizeof(repo->id));
 	return true;
@@ -368,8 +367,7 @@ unbox_content_key(Repo *repo, const Json *obj, bool *found, Error *err)
 	len = strlen(hex) / 2;
 	box = mem_alloc(len + 1);
 	if (!hex_decode(hex, box, len))
-		done = error_set(err, ERR_DAMAGED, "\"%s\" has no legible content key",
-						 REPO_JSON);
+		done = error_set(err, ERR_DAMAGED, "it has no legible content key");
 	else if (!repo->encrypted)
 		strbuf_add(&key, box, len);
 	else if (ids)
@@ -423,7 +421,6 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 {
 	char *text;
 	size_t len;
-	bool done;
 
 	if (!storage_get(repo->storage, REPO_JSON, REPO_JSON_MAX, &text, &len, err))
 	{
@@ -440,11 +437,7 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 	}
 	*out = json_parse(text, len, err);
 	free(text);
-	done = *out != NULL;
-	if (!done)
-		error_prefix(err, "could not read \"%s\" in %s", REPO_JSON,
-					 repo->storage->where);
-	return done;
+	return *out != NULL;
 }
 
 /*
@@ -474,12 +467,16 @@ repo_load(Repo *repo, Error *err)
 	Json *obj = NULL;
 	bool done;
 
-	if (!read_repo_json(repo, &obj, err))
-		return go_on_blind(repo, err);
-	done = check_format(repo, obj, err) && check_intact(obj, err) &&
+	done = read_repo_json(repo, &obj, err);
+	if (!done && go_on_blind(repo, err))
+		return true;
+	done = done && check_format(repo, obj, err) && check_intact(obj, err) &&
 		   take_created(repo, obj, err) && check_cluster(repo, obj, err) &&
 		   take_content_key(repo, obj, err);
 	json_free(obj);
+	if (!done && err->code == ERR_DAMAGED)
+		error_prefix(err, "could not read \"%s\" in %s", REPO_JSON,
+					 repo->storage->where);
 	return done;
 }
 

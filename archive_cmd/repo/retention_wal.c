@@ -82,16 +82,42 @@ is_in_doubt(const Retention *r, const WalHome *home, const Fate *fate)
 		   t >= oldest->backup->info.start_time;
 }
 
+/*
+ * Names of segments mean positions by their size, which is guessed if no
+ * segment can be read: by a wrong one, needed WAL would seem to be old.
+ */
+static const CatalogBackup *
+other_segment_size(const Retention *r, const WalCatalog *wal)
+{
+	for (size_t i = 0; i < r->catalog->backup_count; i++)
+	{
+		const CatalogBackup *b = r->fates[i].backup;
+
+		if (wal->segment_size != 0 && r->fates[i].keep &&
+			retention_same_home(b, &wal->home) &&
+			b->info.segment_size != wal->segment_size)
+			return b;
+	}
+	return NULL;
+}
+
 /* NULL: WAL may go. */
 static char *
-hold_reason(const Retention *r, const WalHome *home)
+hold_reason(const Retention *r, const WalCatalog *wal)
 {
+	const WalHome *home = &wal->home;
+	const CatalogBackup *other = other_segment_size(r, wal);
+
 	if (r->policy->keep_full == 0 && r->policy->keep_time == 0)
 		return mem_strdup("No rule says that backups expire.");
 	if (oldest_kept(r, home) == NULL)
 		return mem_strdup("This cluster has no backup.");
 	if (!keeps_good(r, home))
 		return mem_strdup("This cluster has no good backup.");
+	if (other != NULL)
+		return mem_printf("Backup %s was taken with another size of WAL "
+						  "segments, so which it needs is not known.",
+						  other->info.label);
 	for (size_t i = 0; i < r->catalog->backup_count; i++)
 	{
 		const CatalogBackup *b = r->fates[i].backup;
@@ -228,7 +254,7 @@ retention_decide_wal(const Retention *r)
 	for (size_t i = 0; i < r->catalog->wal_count; i++)
 	{
 		const WalCatalog *wal = &r->catalog->wal[i];
-		char *hold = hold_reason(r, &wal->home);
+		char *hold = hold_reason(r, wal);
 
 		for (size_t j = 0; hold != NULL && j < wal->range_count; j++)
 			retention_add(r->plan,

@@ -548,9 +548,23 @@ sub start_recovered
 	my ($self) = @_;
 
 	$self->node->start;
-	$self->node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()')
-	  or confess 'server was not promoted';
+	poll(sub { $self->is_promoted }, 'the server to be promoted');
 	return;
+}
+
+# Without hot standby there may be nobody to ask.  The query is an argument: a
+# psql that cannot connect does not read its input, which poll_query_until()
+# and psql() die of.
+sub is_promoted
+{
+	my ($self) = @_;
+	my ($out, $err) = ('', '');
+
+	IPC::Run::run([
+			'psql', '-XAtq', '-d', $self->connection, '-c',
+			'SELECT pg_is_in_recovery()' ],
+		'<', '/dev/null', '>', \$out, '2>', \$err);
+	return $out eq "f\n";
 }
 
 # Runs a server that may refuse to recover: ($state, $log), where $state is
@@ -574,9 +588,7 @@ sub try_recovery
 	$state = poll(
 		sub {
 			return 'down' unless -e $node->data_dir . '/postmaster.pid';
-			my ($rc, $out) =
-			  $node->psql('postgres', 'SELECT pg_is_in_recovery()');
-			return $rc == 0 && $out eq 'f' ? 'promoted' : 0;
+			return $self->is_promoted ? 'promoted' : 0;
 		},
 		'recovery to end');
 	$node->_update_pid(1) if $state eq 'promoted';

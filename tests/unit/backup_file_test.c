@@ -264,10 +264,13 @@ test_wait(Repo *repo)
 	Error err = ERROR_INIT;
 	WalPart parts[] = {{1, 0x1000028, 0x3000100}, {2, 0x3000100, 0x5000000}};
 	WalWait wait = {.home = {7000000000000000001, 15},
+					.pgdata = scratch_dir(),
 					.segment_size = SEGMENT,
 					.parts = parts,
 					.count = 2,
 					.timeout = 120000};
+	char *status = mem_strdup(scratch("pg_wal/archive_status"));
+	char *ready = file_join(status, "000000020000000000000004.ready");
 
 	ok(add_segment(repo, &wait.home, 1, 1) &&
 		   add_segment(repo, &wait.home, 1, 2) &&
@@ -282,11 +285,20 @@ test_wait(Repo *repo)
 		   backup_wait_wal(repo, &wait, &err),
 	   "with it they are: none of timeline 1 where it was left, none behind "
 	   "a stop at a border");
+	ok(file_mkdir_p(status, 0700, &err) &&
+		   file_write_durable(ready, "", 0, 0600, false, &err) &&
+		   !backup_wait_wal(repo, &wait, &err) && err.code == ERR_TIMEOUT &&
+		   strstr(err.detail, "000000020000000000000004") != NULL,
+	   "one that the server still has to archive may be another's");
+	error_clear(&err);
+	unlink(ready);
 	parts[1].end_lsn++;
 	ok(!backup_wait_wal(repo, &wait, &err) &&
 		   strstr(err.detail, "000000020000000000000005") != NULL,
 	   "a byte more takes one more");
 	error_clear(&err);
+	free(ready);
+	free(status);
 }
 
 static void

@@ -372,6 +372,35 @@ test_switch(void)
 	falls_short(&o, "before the target", "a time only the old branch has");
 }
 
+/* ---- a timeline that has a history, but no WAL yet ---- */
+
+static void
+test_bare_timeline(void)
+{
+	RestoreOptions o = {.target_inclusive = true};
+	RestorePlan plan;
+	Error err = ERROR_INIT;
+
+	for (uint64_t n = 5; n <= 8; n++)
+		fixture_remove_wal(&fix, 2, n);
+	ok(plan_for(&o, &plan, &err) && plan.reachable, "latest without WAL");
+	is_int(plan.timeline, 2, "  is the newest timeline all the same");
+	ok(plan.branch_lsn == fork_at, "  and ends where that begins");
+	restore_plan_free(&plan);
+	o.standby = true;
+	falls_short(&o, "go on along timeline 1", "a standby would go wrong");
+	o = (RestoreOptions){.target_timeline = "1"};
+	ok(plan_for(&o, &plan, &err) && plan.reachable && plan.branch_lsn == 0,
+	   "the old timeline goes on to its end");
+	restore_plan_free(&plan);
+	fixture_remove_wal(&fix, 1, 5);
+	o.target_timeline = "2";
+	ok(plan_for(&o, &plan, &err) && plan.branch_lsn == 0,
+	   "no stop is needed where the old one has no WAL either");
+	restore_plan_free(&plan);
+	error_clear(&err);
+}
+
 /* ---- leaving a segment early ---- */
 
 static void
@@ -430,6 +459,7 @@ main(void)
 	make_timeline_2();
 	test_switch();
 	test_early_switch();
+	test_bare_timeline();
 	fixture_end(&fix);
 
 	fixture_begin(&fix, false);

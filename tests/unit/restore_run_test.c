@@ -174,7 +174,7 @@ test_plain(void)
 	RestoreOptions o = defaults();
 	StrBuf got = STRBUF_INIT;
 	Error err = ERROR_INIT;
-	Progress progress = {0};
+	Progress progress = {.phase = NULL};
 
 	o.progress = &progress;
 	start_over();

@@ -161,6 +161,28 @@ test_settings(void)
 		 "a transaction");
 }
 
+static void
+test_branch(void)
+{
+	RestoreOptions o = {.target_action = "shutdown"};
+	RestorePlan plan = {
+		.timeline = 2, .backup = {.timeline = 1}, .branch_lsn = 0x3000028};
+	RestoreTarget t;
+	Error err = ERROR_INIT;
+	StrBuf sb = STRBUF_INIT;
+
+	ok(restore_target_parse(&o, &t, &err), "latest on a timeline without WAL");
+	restore_target_settings(&sb, &o, &t, &plan);
+	is_str(sb.data,
+		   "recovery_target_timeline = '2'\n"
+		   "recovery_target_lsn = '0/3000028'\n"
+		   "recovery_target_inclusive = 'false'\n"
+		   "recovery_target_action = 'shutdown'\n",
+		   "  the server is stopped where it begins");
+	strbuf_free(&sb);
+	restore_target_free(&t);
+}
+
 static bool
 ours(const char *line)
 {
@@ -177,6 +199,10 @@ test_lines(void)
 		   !ours("recovery_prefetch = on") && !ours("restore_command2 = 1") &&
 		   !ours("recovery_min_apply_delay = 1") && !ours("x.restore_command"),
 	   "and nothing else");
+	ok(restore_setting_target("recovery_target_action = 'pause'", 32) == NULL,
+	   "an action is no target");
+	is_str(restore_setting_target(" RECOVERY_target_name 'x'", 25),
+		   "recovery_target_name", "a name is one");
 }
 
 int
@@ -186,6 +212,7 @@ main(void)
 	test_action();
 	test_types();
 	test_settings();
+	test_branch();
 	test_lines();
 	return done_testing();
 }

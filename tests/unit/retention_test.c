@@ -87,6 +87,7 @@ add_backup(char *label, int days, uint64_t segment)
 						 .info = {.label = label,
 								  .sysid = 1,
 								  .major = 15,
+								  .segment_size = SEGMENT,
 								  .timeline = 1,
 								  .start_timeline = 1,
 								  .start_lsn = LSN(segment) + 40,
@@ -192,6 +193,9 @@ test_full(void)
 	decide(4, 0);
 	is_backup("a", "keep", "no more good full backups");
 	is_cutoff(1, 10);
+	world.backups[1].info.segment_size = SEGMENT / 2;
+	decide(2, 0);
+	is_cutoff(1, 0);
 }
 
 static void
