@@ -4,99 +4,12 @@
 use strict;
 use warnings;
 
-use File::Path qw(make_path);
-use IPC::Run ();
 use PgDr;
 use PostgreSQL::Test::Utils;
+use Store;
 use Test::More;
 
 my $tmp = PostgreSQL::Test::Utils::tempdir;
-my $services = "$ENV{TESTDIR}/tests/services";
-
-sub run_ok
-{
-	my (@command) = @_;
-	my ($rc, $out, $err) = PgDr::run_plain([@command]);
-
-	die "@command: $out$err" if $rc != 0;
-	return $out;
-}
-
-# A port that nobody listens at now.
-sub free_port
-{
-	require IO::Socket::INET;
-	my $socket = IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1', LocalPort => 0, Listen => 1)
-	  or die "no free port: $!";
-	return $socket->sockport;
-}
-
-# ---- the stores ----
-
-sub start_s3
-{
-	my $dir = "$tmp/rgw";
-	my $log = "$tmp/rgw.log";
-
-	# it ends with the process that called it, so not with a short-lived one
-	system("$services/rgw.sh", 'start', $dir) == 0 or die "rgw.sh failed";
-	my %env = PgDr::slurp_bytes("$dir/env") =~ /^(\w+)=(.*)$/mg;
-	my $endpoint = "http://127.0.0.1:$env{S3_PORT}";
-	my @s3cmd = (
-		's3cmd', "--access_key=$env{S3_ACCESS_KEY}",
-		"--secret_key=$env{S3_SECRET_KEY}", '--no-ssl',
-		"--host=127.0.0.1:$env{S3_PORT}",
-		"--host-bucket=127.0.0.1:$env{S3_PORT}", '-c', '/dev/null');
-
-	run_ok(@s3cmd, 'mb', 's3://backups');
-	for my $name (qw(access secret))
-	{
-		PgDr::spew("$tmp/$name", $env{ 'S3_' . uc($name) . '_KEY' } . "\n");
-		chmod 0600, "$tmp/$name";
-	}
-	return {
-		conf => "type = s3\nendpoint = $endpoint\nbucket = backups\n"
-		  . "path = main\naccess-key-file = $tmp/access\n"
-		  . "secret-key-file = $tmp/secret\n",
-		# the object exactly as stored, by somebody else's program
-		fetch => sub {
-			my ($name, $to) = @_;
-			run_ok(@s3cmd, 'get', "s3://backups/main/$name", $to);
-		},
-		secrets => [ $env{S3_SECRET_KEY} ],
-		stop => sub { system("$services/rgw.sh", 'stop', $dir) },
-	};
-}
-
-sub start_sftp
-{
-	my $dir = "$tmp/sshd";
-	my $port = free_port();
-	my $user = getpwuid($<);
-
-	make_path("$tmp/far");
-	system("$services/sshd.sh", 'start', $dir, $port) == 0
-	  or die "sshd.sh failed";
-	chomp(my $fingerprint = PgDr::slurp_bytes("$dir/fingerprint"));
-	return {
-		conf => "type = sftp\nhost = 127.0.0.1\nport = $port\nuser = $user\n"
-		  . "path = $tmp/far/main\nprivate-key-file = $dir/id_ed25519\n"
-		  . "host-key-sha256 = $fingerprint\nconnect-timeout = 2s\n"
-		  . "total-timeout = 5s\nretries = 1\n",
-		fetch => sub {
-			my ($name, $to) = @_;
-			run_ok('cp', "$tmp/far/main/$name", $to);
-		},
-		secrets => [],
-		stop => sub { system("$services/sshd.sh", 'stop', $dir) },
-		start => sub {
-			system("$services/sshd.sh", 'start', $dir, $port) == 0
-			  or die "sshd.sh failed";
-		},
-	};
-}
-
 # ---- the cluster ----
 
 # The configuration of init, with another store in the place of the directory.
@@ -105,7 +18,9 @@ sub use_store
 	my ($pg, $store) = @_;
 	my $text = PgDr::slurp_bytes($pg->config);
 
-	$text =~ s/^\[repo:local\].*\z/[repo:far]\n$store->{conf}/ms
+	my $section = $store->section('far');
+
+	$text =~ s/^\[repo:local\].*\z/$section/ms
 	  or die 'no section of the repository';
 	PgDr::spew($pg->config, $text);
 	return;
@@ -151,7 +66,7 @@ sub test_readable
 	my $raw = "$tmp/$kind.raw";
 
 	ok($name, "$kind: the segment is listed");
-	$store->{fetch}->($name, $raw);
+	PgDr::spew($raw, $store->fetch($name));
 	my $plain = PgDr::slurp_bytes($pg->stock_decode($raw, "$raw.wal"));
 	is(length $plain, 16 * 1024 * 1024,
 		"$kind: stock tools read what another program fetched");
@@ -166,10 +81,10 @@ sub test_main_job
 	my $pg = PgDr->new_cluster($kind);
 
 	use_store($pg, $store);
-	like($pg->pgdr_ok('repo-init'), qr/"far" is made/, "$kind: repo-init");
-	my ($rc, $out, $err) = $pg->pgdr('repo-init');
-	isnt($rc, 0, "$kind: not twice");
-	like($err, qr/there is a repository .* already/, "$kind: and why");
+	like($pg->pgdr_ok('repo-init'), qr/^repository far: made$/m,
+		"$kind: repo-init");
+	like($pg->pgdr_ok('repo-init'), qr/^repository far: was there$/m,
+		"$kind: once");
 
 	$pg->pgbench_init(2);
 	$pg->safe_psql('postgres',
@@ -184,12 +99,12 @@ sub test_main_job
 	$pg->safe_psql('postgres', "INSERT INTO marker VALUES ($_)") for (4 .. 6);
 	my $segment = ship($pg);
 	test_readable($pg, $store, $kind, $segment);
-	test_outage($pg, $store, $kind) if $store->{start};
+	test_outage($pg, $store, $kind);
 	ship($pg);
 	$pg->destroy;
 	$pg->pgbench_finish($load);
 
-	($rc, $out, $err) = $pg->pgdr('verify', '--deep');
+	my ($rc, $out, $err) = $pg->pgdr('verify', '--deep');
 	is($rc, 0, "$kind: verify --deep") or diag($out, $err);
 	$pg->restore_here('--target-type', 'time', '--target', $target);
 	$pg->adopt;
@@ -198,7 +113,7 @@ sub test_main_job
 	is($pg->safe_psql('postgres', 'SELECT max(n) FROM marker'),
 		3, "$kind: recovered to the target");
 	$pg->balanced_ok($kind);
-	for my $secret (@{ $store->{secrets} })
+	for my $secret ($store->secrets)
 	{
 		unlike(PgDr::slurp_bytes($pg->logfile), qr/\Q$secret\E/,
 			"$kind: no secret in the server's log");
@@ -213,7 +128,7 @@ sub test_outage
 {
 	my ($pg, $store, $kind) = @_;
 
-	$store->{stop}->();
+	$store->down;
 	my ($rc, $out, $err) =
 	  $pg->pgdr('archive-get', '0000000100000000000000FF', "$tmp/never");
 	is($rc, 201, "$kind: a store that does not answer is not absence")
@@ -228,20 +143,18 @@ sub test_outage
 				"SELECT failed_count > $before FROM pg_stat_archiver") eq 't';
 		},
 		'archiving to fail');
-	$store->{start}->();
+	$store->up;
 	ship($pg);
 	pass("$kind: the backlog drains");
 	return;
 }
 
-my %stores = (s3 => \&start_s3, sftp => \&start_sftp);
-
-for my $kind (sort keys %stores)
+for my $kind (qw(s3 azure sftp))
 {
-	my $store = $stores{$kind}->();
+	my $store = Store->new($kind, "$tmp/$kind");
 
 	test_main_job($kind, $store);
-	$store->{stop}->();
+	$store->stop;
 }
 
 done_testing();

@@ -1,8 +1,10 @@
 #!/bin/bash
 #
 # rgw.sh start DIR [CERTIFICATES KEY] | stop DIR
+# rgw.sh gateway-stop DIR | gateway-start DIR
 #	  A Ceph cluster of one monitor, one OSD in memory and an S3 gateway on
-#	  loopback ports that are free, as any user.
+#	  loopback ports that are free, as any user.  The gateway alone can be
+#	  killed and started again: what is stored stays.
 #
 # It ends by itself when the process that called this script has gone.
 #
@@ -156,7 +158,24 @@ start_daemons()
 	timeout 60 ceph -c "$conf" osd new "$uuid"
 	ceph-osd -c "$conf" -i 0 --mkfs --osd-uuid "$uuid"
 	run osd ceph-osd -c "$conf" -i 0
-	run rgw radosgw -c "$conf" -n client.rgw --keyring="$dir/keyring"
+	run_gateway
+}
+
+run_gateway()
+{
+	run rgw radosgw -c "$dir/ceph.conf" -n client.rgw --keyring="$dir/keyring"
+}
+
+gateway_start()
+{
+	port=$(sed -n 's/^S3_PORT=//p' "$dir/env")
+	run_gateway
+	wait_for_gateway
+}
+
+gateway_stop()
+{
+	kill -9 "$(cat "$dir/rgw.pid")"
 }
 
 wait_for_gateway()
@@ -214,7 +233,7 @@ start()
 # The caller may be killed before it says stop.
 watch()
 {
-	while [ -f "$dir/rgw.pid" ] && kill -0 "$1" 2>/dev/null
+	while [ -f "$dir/mon.pid" ] && kill -0 "$1" 2>/dev/null
 	do
 		sleep 1
 	done
@@ -233,7 +252,7 @@ stop()
 	done
 }
 
-[ $# -ge 2 ] || fail "usage: rgw.sh start DIR [CERTIFICATES KEY] | stop DIR"
+[ $# -ge 2 ] || fail "usage: see the head of this file"
 action=$1
 dir=$2
 certificates=${3:-}
@@ -242,6 +261,8 @@ key=${4:-}
 case $action in
 	start) start ;;
 	stop) stop ;;
+	gateway-start) gateway_start ;;
+	gateway-stop) gateway_stop ;;
 	watch) watch "$3" ;;
 	*) fail "unknown action \"$action\"" ;;
 esac
