@@ -298,10 +298,11 @@ test_canceled(void)
 	if (pid == 0)
 	{
 		Error err = ERROR_INIT;
-		Storage *st = open_store(&t);
+		Storage *st = NULL;
 
 		signal(SIGTERM, on_term);
-		get(st, "big", BIG, stop_server, &err);
+		if (storage_open(&t.options, &st, &err))
+			get(st, "big", BIG, stop_server, &err);
 		storage_close(st);
 		_exit(err.code == ERR_CANCELED && !err.transient ? 0 : 1);
 	}
