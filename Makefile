@@ -5,6 +5,7 @@
 #   make check          set up what is missing, build, install, run every test
 #   make demo           the same set-up, then a disaster and the recovery
 #   make soak           make check at full length (hours)
+#   make bench          speed, side by side with the peers (bench/README.md)
 #   make installcheck   pg_regress on a temporary instance (not as root)
 #   make lint           format, include directions, banned calls, versions
 #
@@ -18,7 +19,7 @@ PG_CONFIG ?= pg_config
 # These set up first and then start make again: pg_config may not be there yet
 # when this file is read.  The server's makefile is left out, because it has a
 # "check" that only says that there is none.
-front = setup check soak demo
+front = setup check soak demo bench
 ifneq ($(filter $(front),$(MAKECMDGOALS)),)
 
 others = $(filter-out $(front),$(MAKECMDGOALS))
@@ -42,6 +43,11 @@ soak: setup
 demo: setup
 	@$(build)
 	@$(quietly) demo-built
+
+bench: setup
+	@bench/setup.sh
+	@$(build)
+	@$(quietly) bench-built
 
 $(others):
 	@$(MAKE) --no-print-directory $@
@@ -98,7 +104,7 @@ $(forwarded): %: program-%
 # else make -j has two makes at work in one directory
 program-install program-installdirs unit-tests: program-all
 
-.PHONY: unit-tests check-built demo-built
+.PHONY: unit-tests check-built demo-built bench-built
 unit-tests:
 	$(MAKE) -C archive_cmd unit-tests
 
@@ -110,6 +116,10 @@ check-built:
 
 demo-built:
 	@$(run) demo
+
+bench-built:
+	$(MAKE) -C archive_cmd cpu-limit
+	@$(run) bench $(BENCH)
 
 else # no PGXS
 

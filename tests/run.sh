@@ -1,7 +1,8 @@
 #!/bin/bash
 #
-# run.sh prove [TEST...] | demo
-#	  Installs what was built, then runs the tests or the demonstration.
+# run.sh prove [TEST...] | demo | bench [CASE...]
+#	  Installs what was built, then runs the tests, the demonstration or the
+#	  measurements.
 #
 # Servers refuse to run as root, and user postgres may not be able to read a
 # checkout below /root.  So as root everything runs as postgres in a copy of
@@ -100,6 +101,11 @@ case $action in
 		;;
 	demo)
 		exec tests/demo.sh "$@"
+		;;
+	bench)
+		rm -rf tmp_check
+		mkdir -p tmp_check/log
+		exec perl bench/run.pl "$@"
 		;;
 	*)
 		echo "run.sh: unknown action \"$action\"" >&2

@@ -1,0 +1,156 @@
+# Corpus.pm
+#	  What is measured with: a cluster of pgbench's tables and some of its own,
+#	  and WAL segments of a mixed load that the server has ready for archiving.
+#
+#	my $corpus = Corpus->new;			# takes a minute or two
+#	$corpus->pg							# PgDr
+#	$corpus->segments					# their names, in order
+#	$corpus->all_ready					# as before any was archived
+#	$corpus->bytes						# of the data directory, without WAL
+
+package Corpus;
+
+use strict;
+use warnings;
+
+use Bench;
+use Carp qw(confess);
+use PgDr;
+
+my $SEGMENTS = $ENV{BENCH_SEGMENTS} // 64;
+
+sub new
+{
+	my ($class) = @_;
+	my $self = bless {}, $class;
+
+	$self->{pg} = PgDr->new_cluster('corpus', conf => <<'END');
+shared_buffers = 512MB
+max_wal_size = 4GB
+wal_keep_size = 8GB
+checkpoint_timeout = 1h
+fsync = off
+END
+	$self->fill;
+	$self->make_wal;
+	return $self;
+}
+
+# A cluster that somebody else has made.
+sub around
+{
+	my ($class, $pg) = @_;
+	my $self = bless { pg => $pg }, $class;
+
+	$self->archive_with('/bin/true');
+	return $self;
+}
+
+sub pg { return $_[0]->{pg} }
+sub pgdata { return $_[0]->{pg}->data_dir }
+sub segments { return @{ $_[0]->{segments} } }
+sub wal_dir { return $_[0]->pgdata . '/pg_wal' }
+
+# What the server does itself would disturb the measuring.
+sub archive_with
+{
+	my ($self, $command) = @_;
+
+	$self->pg->safe_psql('postgres', "ALTER SYSTEM SET archive_command = '$command'");
+	$self->pg->reload;
+	return;
+}
+
+sub fill
+{
+	my ($self) = @_;
+	my $pg = $self->pg;
+
+	$self->archive_with('/bin/true');
+	run_all('pgbench', '-h', $pg->host, '-p', $pg->port, '-q', '-i', '-s', scale(),
+		'postgres');
+	# many small files, as schemas have them
+	$pg->safe_psql('postgres', q{
+SELECT format('CREATE TABLE small_%s (id int PRIMARY KEY, t text)', n)
+FROM generate_series(1, 400) n \gexec
+CREATE TABLE documents AS
+SELECT n AS id, md5(n::text) AS hash, repeat(md5((n % 97)::text), 4) AS body
+FROM generate_series(1, 200000) n;
+CREATE INDEX ON documents (hash);
+CHECKPOINT});
+	return;
+}
+
+sub ready
+{
+	my ($self) = @_;
+	my @names =
+	  sort map { m{/([0-9A-F]{24})\.ready$} } glob $self->wal_dir . '/archive_status/*.ready';
+
+	return @names;
+}
+
+sub make_wal
+{
+	my ($self) = @_;
+	my $pg = $self->pg;
+
+	$pg->safe_psql('postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
+	sleep 1;
+	$self->archive_with('false');
+	for (1 .. 100)
+	{
+		my @ready = $self->ready;
+
+		last if @ready > $SEGMENTS;
+		run_all('pgbench', '-h', $pg->host, '-p', $pg->port, '-n', '-c', 4, '-j', 2,
+			'-T', 2, 'postgres');
+		$pg->safe_psql('postgres', q{
+INSERT INTO documents SELECT n, md5(random()::text), repeat(md5(n::text), 4)
+FROM generate_series(1, 40000) n;
+UPDATE documents SET hash = md5(hash) WHERE id % 50 = 7;
+DELETE FROM documents WHERE id % 50 = 9;
+CHECKPOINT});
+	}
+	my @ready = $self->ready;
+	confess 'too little WAL' if @ready < $SEGMENTS;
+	$self->{segments} = [ @ready[ 0 .. $SEGMENTS - 1 ] ];
+	return;
+}
+
+sub all_ready
+{
+	my ($self) = @_;
+	my $status = $self->wal_dir . '/archive_status';
+
+	for my $segment ($self->segments)
+	{
+		rename "$status/$segment.done", "$status/$segment.ready"
+		  if -e "$status/$segment.done";
+		-e "$status/$segment.ready" or confess "no $segment.ready";
+	}
+	return;
+}
+
+# What the archiver does after a success.
+sub done
+{
+	my ($self, $segment) = @_;
+	my $status = $self->wal_dir . '/archive_status';
+
+	rename "$status/$segment.ready", "$status/$segment.done" or confess "$segment: $!";
+	return;
+}
+
+# Settings of pgdr with which each call works for itself alone.
+sub alone { return () }
+
+sub bytes
+{
+	my ($self) = @_;
+	my ($kb) = run_all('du', '-s', '-B1', '--exclude=pg_wal', $self->pgdata) =~ /^(\d+)/;
+
+	return $kb;
+}
+
+1;
