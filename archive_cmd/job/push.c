@@ -116,14 +116,15 @@ look_at_one(void *arg, int worker_no, Error *err)
 
 /*
  * What is wrong with the file itself, and not with a repository: whoever
- * knows that another primary has gone on, no matter which of them, is right.
+ * knows that another server writes, too, no matter which of them, is right.
+ * Of two files under one name a quorum would else take both.
  */
 static bool
-check_lineage(const Push *p, Error *err)
+check_rivals(const Push *p, Error *err)
 {
 	for (size_t i = 0; i < p->set->count; i++)
 	{
-		if (!p->targets[i].superseded)
+		if (!p->targets[i].superseded && !p->targets[i].found.other)
 			continue;
 		error_copy(err, &p->set->members[i].why);
 		return false;
@@ -241,8 +242,8 @@ run(Push *p, PushResult *out, Error *err)
 
 	repo_set_open_all(set);
 	if (!thread_run((int) set->count, look_at_one, p, err) ||
-		!check_lineage(p, err) || !store_where_lacking(p, err) ||
-		!repo_set_verdict(set, err))
+		!check_rivals(p, err) || !store_where_lacking(p, err) ||
+		!check_rivals(p, err) || !repo_set_verdict(set, err))
 		return false;
 	tell(p, out);
 	repo_set_warn(set, p->source->file);

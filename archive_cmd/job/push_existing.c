@@ -78,6 +78,7 @@ accept_by_record(const Repo *repo, PushSource *s, const PushRecord *record,
 	if (size == (uint64_t) s->before.st_size &&
 		memcmp(hash, known, CONTENT_LEN) == 0)
 		return true;
+	out->other = true;
 	error_set(err, ERR_EXISTS, "%s holds \"%s\" with other content",
 			  repo->storage->where, out->object);
 	return error_detail(err,
@@ -114,7 +115,10 @@ push_accept_existing(Repo *repo, PushSource *s, const PushRecord *record,
 	{
 		if (meta.plain_size != (uint64_t) s->before.st_size ||
 			memcmp(hash, meta.content, CONTENT_LEN) != 0)
+		{
+			out->other = true;
 			other_content(name, &meta, s, err);
+		}
 		else
 			done = storage_settle(repo->storage, name, err);
 	}

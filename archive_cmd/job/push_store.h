@@ -18,6 +18,7 @@ typedef struct PushStored
 	uint64_t stored_size;
 	uint8_t content[CONTENT_LEN];
 	bool unreadable; /* of a failure: it was the file's fault */
+	bool other;      /* likewise: what is there has other content */
 } PushStored;
 
 /* ERR_EXISTS if the name is taken. */

@@ -302,6 +302,58 @@ test_other_files(void)
 	fixture_end(&f);
 }
 
+/*
+ * Two servers that write under one name: none of them may believe that it is
+ * archived because its content reached another repository first.
+ */
+static void
+test_conflict(void)
+{
+	PgControl control = job_control();
+	RepoSet set = {.quorum = 1};
+	RepoOptions options;
+	Repo *second = NULL;
+	PushResult result;
+	WalName name;
+	Fixture f;
+	char *object;
+	char *dir;
+	char *path;
+	bool done;
+
+	fixture_begin(&f, true);
+	dir = mem_printf("%s/second", f.dir);
+	mkdir(dir, 0700);
+	options = f.repo->options;
+	options.storage.repo = "second";
+	options.storage.path = dir;
+	error_clear(&err);
+	ok(repo_create(&options, &err) && repo_open(&options, &second, &err),
+	   "a second repository");
+	path = segment(&f, 1, 1);
+	is_int(job_push(&f, path, &result, &err), ERR_NONE,
+		   "one has a segment of another server");
+	job_flip(path);
+	repo_set_borrow(&set, f.repo);
+	repo_set_borrow(&set, second);
+	set.members[0].required = false;
+	set.members[1].required = false;
+	done = push_file(&set, path, &control, &result, &err);
+	ok(!done && err.code == ERR_EXISTS,
+	   "other content is refused, though that repository is not required");
+	wal_name_parse(SEG1, &name);
+	object = repo_wal_name(&(WalHome){.sysid = JOB_SYSID, .major = 15}, &name);
+	error_clear(&err);
+	ok(storage_exists(second->storage, object, &done, &err) && !done,
+	   "and the others do not get it");
+	repo_set_free(&set);
+	repo_close(second);
+	free(object);
+	free(path);
+	free(dir);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
@@ -313,6 +365,7 @@ main(void)
 	test_damaged_history();
 	test_long_history();
 	test_other_files();
+	test_conflict();
 	error_clear(&err);
 	return done_testing();
 }
