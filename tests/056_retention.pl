@@ -13,6 +13,7 @@ use File::Copy qw(copy);
 use File::Path qw(make_path);
 use List::Util qw(min);
 use PgDr;
+use POSIX qw(SIGSTOP);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time);
@@ -324,6 +325,51 @@ $view = clone_view($pg, "$tmp/running");
 }
 $pg->pgdr_ok('delete', $dead);
 is(objects("$pg->{repo}/backup/$dead"), 0, 'delete takes an interrupted one');
+
+# suspended($call): a backup that stops at that call, and goes on an hour later,
+# when expire has found its lease to have run out.
+sub suspended
+{
+	my ($call) = @_;
+	my %known = map { $_ => 1 } @{ labels($pg) };
+	my $h = do
+	{
+		my %clock = fake_clock(3600);
+		my %signal = signal_at($call, SIGSTOP);
+		my %env = (%clock, %signal,
+			LD_PRELOAD => "$clock{LD_PRELOAD}:$signal{LD_PRELOAD}",
+			CLOCK_SHIM_FILE => "$tmp/later");
+		local @ENV{ keys %env } = values %env;
+		$pg->pgdr_start('backup');
+	};
+	my $pid = $h->{KIDS}[0]{PID};
+	my $stopped = sub {
+		(split ' ', (slurp_bytes("/proc/$pid/stat") =~ s/.*\)//sr))[0] eq 'T';
+	};
+
+	poll(sub { $h->pump_nb; !$h->pumpable || $stopped->() }, "call $call");
+	if ($h->pumpable)
+	{
+		$pg->pgdr_ok('expire', '--keep-full=9', $later);
+		spew("$tmp/later", '');
+		kill CONT => $pid;
+	}
+	my $done = $h->finish;
+	unlink "$tmp/later";
+	my @new = grep { !$known{$_} } @{ labels($pg) };
+	is(scalar @new, $done ? 1 : 0,
+		"suspended at call $call: " . ($done ? 'complete' : 'nothing that looks like a backup'))
+	  or diag(${ $h->{pgdr_err} });
+	return;
+}
+
+{
+	my $calls = count_calls(sub { $pg->pgdr_ok('backup', { env => $_[0] }) });
+
+	suspended($calls - $_) for soak() ? 1 .. 60 : map { 4 * $_ } 1 .. 8;
+	my ($rc, $out) = $pg->pgdr('verify', '--no-mark');
+	is($rc, 0, 'what is complete is whole') or diag($out);
+}
 
 # Backups that run while expire does, again and again.
 for my $n (1 .. (soak() ? 50 : 3))

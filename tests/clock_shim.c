@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * clock_shim.c
- *	  Preloaded by tests: shifts the wall clock by CLOCK_SHIM_USECS.
+ *	  Preloaded by tests: shifts the wall clock by CLOCK_SHIM_USECS, with
+ *	  CLOCK_SHIM_FILE only when there is that file.
  *
  * Leases run out and retention looks back; no test can wait that long.
  *
@@ -18,7 +19,10 @@ static long long
 shift_usecs(void)
 {
 	const char *text = getenv("CLOCK_SHIM_USECS");
+	const char *file = getenv("CLOCK_SHIM_FILE");
 
+	if (file && access(file, F_OK) != 0)
+		return 0;
 	return text ? strtoll(text, NULL, 10) : 0;
 }
 

@@ -422,7 +422,8 @@ wait_wal(Backup *b, Error *err)
 
 /*
  * The lease is renewed once more, because what it protects must still be
- * there when the manifest says that it is.
+ * there when the manifest says that it is; and looked at afterwards, because
+ * this process may have been suspended in between.
  */
 static bool
 finish(Backup *b, Error *err)
@@ -430,7 +431,8 @@ finish(Backup *b, Error *err)
 	enter_phase(b, "writing manifest");
 	backup_build_sort(&b->build);
 	return thread_check_stop(err) && lease_keeper_renew(&b->keeper, err) &&
-		   manifest_write(b->repo, &b->build.manifest, err);
+		   manifest_write(b->repo, &b->build.manifest, err) &&
+		   lease_keeper_confirm(&b->keeper, err);
 }
 
 static bool

@@ -218,6 +218,25 @@ lease_keeper_renew(LeaseKeeper *keeper, Error *err)
 	return done;
 }
 
+bool
+lease_keeper_confirm(LeaseKeeper *keeper, Error *err)
+{
+	bool done = true;
+
+	pthread_mutex_lock(&keeper->lock);
+	for (size_t i = 0; done && i < keeper->count; i++)
+	{
+		LeaseSeat *seat = &keeper->seats[i];
+		Error why = ERROR_INIT;
+
+		if (is_live(keeper, seat->member) &&
+			!lease_confirm(seat->repo, keeper->label, &why))
+			done = drop_seat(keeper, seat->member, &why, err);
+	}
+	pthread_mutex_unlock(&keeper->lock);
+	return done;
+}
+
 static void
 wait_for(LeaseKeeper *keeper, int64_t secs)
 {

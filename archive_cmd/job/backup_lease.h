@@ -67,4 +67,7 @@ extern void lease_keeper_end(LeaseKeeper *keeper);
  */
 extern bool lease_keeper_renew(LeaseKeeper *keeper, Error *err);
 
+/* When the manifest has been written: lease_confirm() in each repository. */
+extern bool lease_keeper_confirm(LeaseKeeper *keeper, Error *err);
+
 #endif

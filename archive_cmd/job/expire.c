@@ -36,25 +36,59 @@ has_manifest(Repo *repo, const char *label, bool *out, Error *err)
 	return ok;
 }
 
+/*
+ * The lease first: once it has run out the writer gives up, so that a manifest
+ * that is not there afterwards does not come any more.
+ */
 static bool
-remove_leftover(Repo *repo, const char *label, ExpireResult *out, Error *err)
+is_leftover(Repo *repo, const char *label, bool *out, Error *err)
 {
 	bool finished;
 	bool alive;
 
-	/*
-	 * The lease first: once it has run out the writer gives up, so that
-	 * a manifest that is not there afterwards does not come any more.
-	 */
 	if (!lease_is_alive(repo, label, clock_now(), &alive, err) ||
 		!has_manifest(repo, label, &finished, err))
 		return false;
-	if (alive || finished)
+	*out = !alive && !finished;
+	return true;
+}
+
+/*
+ * Unless the writer was suspended while it wrote it: then its packs are gone
+ * now, and it may not be able to take the manifest back itself.
+ */
+static bool
+remove_late_manifest(Repo *repo, const char *label, ExpireResult *out,
+					 Error *err)
+{
+	bool finished;
+	bool alive;
+
+	if (!has_manifest(repo, label, &finished, err))
+		return false;
+	if (!finished)
+		return true;
+	if (!lease_is_alive(repo, label, clock_now(), &alive, err))
+		return false;
+	return alive ||
+		   expire_remove_backup(repo, label, &out->leftovers, &out->bytes, err);
+}
+
+static bool
+remove_leftover(Repo *repo, const char *label, ExpireResult *out, Error *err)
+{
+	bool leftover;
+
+	if (!is_leftover(repo, label, &leftover, err))
+		return false;
+	if (!leftover)
 	{
 		log_info("backup %s is not interrupted after all and stays", label);
 		return true;
 	}
-	return expire_remove_backup(repo, label, &out->leftovers, &out->bytes, err);
+	return expire_remove_backup(repo, label, &out->leftovers, &out->bytes,
+								err) &&
+		   remove_late_manifest(repo, label, out, err);
 }
 
 static bool

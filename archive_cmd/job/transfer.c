@@ -297,6 +297,18 @@ renew_before_last(TransferWorker *w, const Transfer *t, Error *err)
 	return to != NULL && lease_renew(to, t->backup->label, err);
 }
 
+/* The same afterwards: this process may have been suspended in between. */
+static bool
+confirm_last(TransferWorker *w, const Transfer *t, Error *err)
+{
+	Repo *to;
+
+	if (!t->last || !t->backup->unfinished)
+		return true;
+	to = repo_of(w, t->target, err);
+	return to != NULL && lease_confirm(to, t->backup->label, err);
+}
+
 static bool
 work_off(TransferWorker *w, Error *err)
 {
@@ -309,8 +321,9 @@ work_off(TransferWorker *w, Error *err)
 
 		if (t == NULL)
 			return true;
-		if (!error_is_set(&why) && renew_before_last(w, t, &why))
-			transfer(w, t, &source, &at_target, &why);
+		if (!error_is_set(&why) && renew_before_last(w, t, &why) &&
+			transfer(w, t, &source, &at_target, &why))
+			confirm_last(w, t, &why);
 		if (why.code == ERR_CANCELED)
 		{
 			error_move(err, &why);

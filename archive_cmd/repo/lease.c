@@ -132,26 +132,63 @@ lease_begin(Repo *repo, const char *label, Error *err)
 	return put_lease(repo, label, stamp_format(clock_now(), stamp), err);
 }
 
+static bool
+check_alive(Repo *repo, const char *label, int64_t now, Error *err)
+{
+	bool alive;
+
+	if (!lease_is_alive(repo, label, now, &alive, err))
+		return false;
+	if (alive)
+		return true;
+	error_set(err, ERR_TIMEOUT, "lease of backup %s has run out", label);
+	return error_detail(err, "It was not renewed for %d minutes.",
+						(int) (LEASE_VALID_USECS / USECS_PER_SEC / 60));
+}
+
+/*
+ * Once it has run out, expire may have begun to collect the packs: what is
+ * written from then on would not be a whole backup.
+ */
 bool
 lease_renew(Repo *repo, const char *label, Error *err)
 {
 	char stamp[STAMP_LEN];
 	int64_t now = clock_now();
-	bool alive;
 
-	/*
-	 * Once it has run out, expire may have begun to collect the packs: what
-	 * is written from now on would not be a whole backup.
-	 */
-	if (!lease_is_alive(repo, label, now, &alive, err))
-		return false;
-	if (!alive)
+	return check_alive(repo, label, now, err) &&
+		   put_lease(repo, label, stamp_format(now, stamp), err);
+}
+
+bool
+lease_confirm(Repo *repo, const char *label, Error *err)
+{
+	Error why = ERROR_INIT;
+	Error ended = ERROR_INIT;
+	char *manifest;
+
+	if (check_alive(repo, label, clock_now(), &ended))
+		return true;
+	if (ended.code != ERR_TIMEOUT || ended.transient)
 	{
-		error_set(err, ERR_TIMEOUT, "lease of backup %s has run out", label);
-		return error_detail(err, "It was not renewed for %d minutes.",
-							(int) (LEASE_VALID_USECS / USECS_PER_SEC / 60));
+		error_move(err, &ended);
+		return false;
 	}
-	return put_lease(repo, label, stamp_format(now, stamp), err);
+	error_move(err, &ended);
+	manifest = repo_manifest_name(label);
+	if (!storage_remove(repo->storage, manifest, &why) &&
+		why.code != ERR_NOT_FOUND)
+	{
+		error_detail(err,
+					 "Its manifest is there, but some of its packs may "
+					 "not be, and it could not be taken back: %s.",
+					 why.message);
+		error_hint(err, "Remove backup %s with \"pgdr delete --force\".",
+				   label);
+	}
+	error_clear(&why);
+	free(manifest);
+	return false;
 }
 
 static bool

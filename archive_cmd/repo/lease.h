@@ -34,6 +34,12 @@ extern bool lease_begin(Repo *repo, const char *label, Error *err);
 extern bool lease_renew(Repo *repo, const char *label, Error *err);
 
 /*
+ * To be called when the manifest has been written: if the lease has run out
+ * meanwhile, it is taken back, because expire may have collected the packs.
+ */
+extern bool lease_confirm(Repo *repo, const char *label, Error *err);
+
+/*
  * *alive: was a lease renewed within LEASE_VALID_USECS?  Judged by the time in
  * its name against now, so clocks of hosts may differ by minutes, not more.
  */

@@ -105,10 +105,21 @@ test_leases(void)
 		   err.code == ERR_TIMEOUT,
 	   "a lease that has run out is not renewed");
 	error_clear(&err);
+	put_raw(f.repo, "backup/20200101T000000Z/manifest", "x");
+	ok(!lease_confirm(f.repo, "20200101T000000Z", &err) &&
+		   err.code == ERR_TIMEOUT,
+	   "a manifest that was written after its lease ran out");
+	error_clear(&err);
+	ok(storage_exists(f.repo->storage, "backup/20200101T000000Z/manifest",
+					  &alive, &err) &&
+		   !alive,
+	   "is taken back");
 	put_lease_at(f.repo, "20200101T000000Z", now + 120 * USECS_PER_SEC);
 	check(lease_is_alive(f.repo, "20200101T000000Z", now, &alive, &err), &err,
 		  "lease of a host whose clock is ahead");
 	ok(alive, "is alive");
+	check(lease_confirm(f.repo, "20200101T000000Z", &err), &err,
+		  "and confirms a manifest");
 	free(a);
 	free(b);
 	fixture_end(&f);
