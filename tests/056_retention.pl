@@ -264,6 +264,21 @@ is_deeply(
 is(($view->pgdr('delete', $backups[4]{label}))[0],
 	5, 'the good one stays the last');
 
+# Two that remove one each of two good backups: never are both gone.
+for my $n (1 .. (soak() ? 50 : 4))
+{
+	$view = clone_view($pg, "$tmp/both");
+	$view->pgdr_ok('expire', '--keep-full=2');
+	my @both = @{ labels($view) };
+	my @handles = map { $view->pgdr_start('delete', $_) } @both;
+	my @done = map { $_->finish } @handles;
+
+	ok(@{ labels($view) } >= 1, "round $n: one of two is left")
+	  or diag(map { ${ $_->{pgdr_err} } } @handles);
+	is(scalar @{ labels($view) }, 2 - grep({ $_ } @done),
+		'and as many are gone as said so');
+}
+
 # ---- a backup that is running, or was interrupted ----
 
 # One that was killed five days ago, and one just now.

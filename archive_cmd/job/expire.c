@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "job/expire_claim.h"
 #include "job/expire_objects.h"
 #include "repo/lease.h"
 #include "repo/quarantine.h"
@@ -100,6 +101,33 @@ remove_complete(Repo *repo, const char *label, ExpireResult *out, Error *err)
 		return false;
 	out->backups += objects > 0;
 	return true;
+}
+
+/* What is complete is removed only when enough is left of which nobody does. */
+static bool
+claim_backups(Repo *repo, const RetentionPlan *plan, Error *err)
+{
+	ExpireClaims claims = {0};
+	Catalog catalog;
+	bool done = true;
+
+	for (size_t i = 0; done && i < plan->decision_count; i++)
+	{
+		const Decision *d = &plan->decisions[i];
+
+		if (!d->keep && d->label != NULL && !d->leftover)
+			done = expire_claim(repo, d->label, &claims, err);
+	}
+	if (done && claims.count > 0)
+	{
+		done = catalog_load(repo, false, &catalog, err) &&
+			   expire_claims_check(repo, &catalog, &claims, err);
+		catalog_free(&catalog);
+	}
+	if (!done)
+		expire_claims_withdraw(repo, &claims);
+	expire_claims_free(&claims);
+	return done;
 }
 
 /* One backup that cannot be removed does not keep the others. */
@@ -205,7 +233,8 @@ expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
 	 * A backup that could not be removed is still one, and still needs its
 	 * WAL: then that stays too.
 	 */
-	if (!remove_backups(repo, plan, out, err) ||
+	if (!claim_backups(repo, plan, err) ||
+		!remove_backups(repo, plan, out, err) ||
 		!remove_wal(repo, plan, out, err) ||
 		!expire_remove_quarantine(repo, clock_now() - QUARANTINE_AGE,
 								  &out->leftovers, &out->bytes, err) ||
@@ -256,6 +285,20 @@ may_remove(const Catalog *catalog, const CatalogBackup *b, bool force,
 }
 
 static bool
+remove_claimed(Repo *repo, const Catalog *catalog, const char *label,
+			   bool force, ExpireResult *out, Error *err)
+{
+	ExpireClaims claims = {0};
+	bool done = expire_claim(repo, label, &claims, err) &&
+				(force || expire_claims_check(repo, catalog, &claims, err));
+
+	if (!done)
+		expire_claims_withdraw(repo, &claims);
+	expire_claims_free(&claims);
+	return done && remove_complete(repo, label, out, err);
+}
+
+static bool
 remove_found(Repo *repo, const Catalog *catalog, const char *label, bool force,
 			 ExpireResult *out, Error *err)
 {
@@ -270,7 +313,7 @@ remove_found(Repo *repo, const Catalog *catalog, const char *label, bool force,
 		return false;
 	if (b->state == BACKUP_INTERRUPTED)
 		return remove_leftover(repo, label, out, err);
-	return remove_complete(repo, label, out, err);
+	return remove_claimed(repo, catalog, label, force, out, err);
 }
 
 bool

@@ -23,14 +23,16 @@ typedef struct ExpireResult
 /*
  * Removes by the plan.  Of a backup the manifest goes first: from that moment
  * it does not exist; then its marks, packs and leases.  Killed anywhere, the
- * next run goes on.
+ * next run goes on.  ERR_BUSY, and nothing is removed, if another one removes
+ * what should stay (expire_claim.h).
  */
 extern bool expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
 					   Error *err);
 
 /*
  * One backup by its label, whatever the policy; ERR_BUSY if it is running,
- * ERR_MISMATCH if it is the last good one and not force.
+ * ERR_MISMATCH if it is the last good one and not force, ERR_BUSY if it is that
+ * when others have removed what they are about to.
  */
 extern bool expire_backup(Repo *repo, const char *label, bool force,
 						  ExpireResult *out, Error *err);

@@ -18,7 +18,7 @@
 #define MARK_TRIES 10
 
 static bool
-put_mark(Repo *repo, const char *name, const Json *content, Error *err)
+put_object(Repo *repo, const char *name, const Json *content, Error *err)
 {
 	char *text = json_dump(content);
 	size_t len = strlen(text);
@@ -30,8 +30,8 @@ put_mark(Repo *repo, const char *name, const Json *content, Error *err)
 }
 
 bool
-mark_add(Repo *repo, const char *label, const char *kind, const Json *content,
-		 Error *err)
+mark_put(Repo *repo, const char *label, const char *kind, const Json *content,
+		 char **out, Error *err)
 {
 	char *dir = repo_mark_dir(label);
 	int64_t now = clock_now();
@@ -46,12 +46,15 @@ mark_add(Repo *repo, const char *label, const char *kind, const Json *content,
 		Error problem = ERROR_INIT;
 		bool again;
 
-		ok = put_mark(repo, name, content, &problem);
+		ok = put_object(repo, name, content, &problem);
 		/* another host did the same in this microsecond: take the next */
 		again = problem.code == ERR_EXISTS && !last;
 		if (again)
 			error_clear(&problem);
-		free(name);
+		if (ok)
+			*out = name;
+		else
+			free(name);
 		if (again)
 			continue;
 		if (!ok)
@@ -60,6 +63,18 @@ mark_add(Repo *repo, const char *label, const char *kind, const Json *content,
 	}
 	free(dir);
 	return ok;
+}
+
+bool
+mark_add(Repo *repo, const char *label, const char *kind, const Json *content,
+		 Error *err)
+{
+	char *name;
+
+	if (!mark_put(repo, label, kind, content, &name, err))
+		return false;
+	free(name);
+	return true;
 }
 
 typedef struct Newest

@@ -12,10 +12,15 @@
 #include "repo/repo.h"
 
 #define MARK_VERIFIED "verified" /* {"ok":bool,"deep":bool,"problems":n} */
+#define MARK_REMOVING "removing" /* {"label":text}: it is about to go */
 
 /* backup/<label>/mark/<time>-<kind> with the JSON as content. */
 extern bool mark_add(Repo *repo, const char *label, const char *kind,
 					 const Json *content, Error *err);
+
+/* The same; *name is that of the object, the caller's, and set on success. */
+extern bool mark_put(Repo *repo, const char *label, const char *kind,
+					 const Json *content, char **name, Error *err);
 
 /*
  * The newest mark of a kind; its content comes from the metadata, so no key

@@ -13,6 +13,8 @@
 #include "job/expire.h"
 #include "repo/lease.h"
 #include "repo/mark.h"
+#include "repo/object.h"
+#include "repo/stamp.h"
 #include "restore_fixture.h"
 #include "storage/memory.h"
 #include "tap.h"
@@ -410,6 +412,74 @@ test_delete_unreadable(void)
 	fixture_end(&f);
 }
 
+/* A mark of that age, as another host would leave it. */
+static void
+put_removing(Repo *repo, const char *label, int64_t age)
+{
+	char stamp[STAMP_LEN];
+	char *name = mem_printf("backup/%s/mark/%s-" MARK_REMOVING, label,
+							stamp_format(clock_now() - age, stamp));
+	Json *content = json_new_object();
+	ObjectSpec spec = {.name = name, .kind = OBJECT_MARK, .extra_room = 64};
+	Error err = ERROR_INIT;
+
+	json_put_str(content, "label", label);
+	check(object_put(repo, &spec, "x", 1, content, &err), &err,
+		  "another host's mark");
+	json_free(content);
+	free(name);
+}
+
+/* Two hosts, of which each removes one of the last two good backups. */
+static void
+test_two_hosts(void)
+{
+	ExpireResult out;
+	Error err = ERROR_INIT;
+	Catalog catalog;
+	RetentionPlan plan;
+	Fixture f;
+	char *marks;
+
+	make_repo(&f);
+	check(expire_backup(f.repo, A, false, &out, &err), &err, "a backup goes");
+	put_removing(f.repo, B, USECS_PER_SEC);
+	ok(!expire_backup(f.repo, C, false, &out, &err) && err.code == ERR_BUSY,
+	   "what stays when another one is being removed: nothing");
+	error_clear(&err);
+	ok(exists(f.repo, "backup/" C "/manifest"), "so it stays");
+	marks = names(f.repo, "backup/" C "/mark");
+	is_str(marks, "", "and is not marked any more");
+	free(marks);
+	check(expire_backup(f.repo, C, true, &out, &err), &err, "force is force");
+	fixture_end(&f);
+
+	make_repo(&f);
+	make_plan(f.repo, 1, &plan, &catalog);
+	put_removing(f.repo, C, USECS_PER_SEC);
+	ok(!expire_run(f.repo, &plan, &out, &err) && err.code == ERR_BUSY,
+	   "expire removes nothing while what it keeps is being removed");
+	error_clear(&err);
+	ok(exists(f.repo, "backup/" A "/manifest") &&
+		   exists(f.repo, "backup/" B "/manifest"),
+	   "nothing at all");
+	retention_plan_free(&plan);
+	catalog_free(&catalog);
+	fixture_end(&f);
+
+	make_repo(&f);
+	make_plan(f.repo, 1, &plan, &catalog);
+	put_removing(f.repo, C, INT64_C(3600) * USECS_PER_SEC);
+	check(expire_run(f.repo, &plan, &out, &err), &err,
+		  "the mark of one that was killed does not count for ever");
+	ok(exists(f.repo, "backup/" C "/manifest") &&
+		   !exists(f.repo, "backup/" B "/manifest"),
+	   "and what was to go is gone");
+	retention_plan_free(&plan);
+	catalog_free(&catalog);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
@@ -419,5 +489,6 @@ main(void)
 	test_killed();
 	test_delete();
 	test_delete_unreadable();
+	test_two_hosts();
 	return done_testing();
 }
