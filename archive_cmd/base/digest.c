@@ -14,9 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
+#include "base/digest_openssl.h"
 #include "base/mem.h"
 
 static void
@@ -24,6 +22,15 @@ require(bool done)
 {
 	if (!done)
 		abort();
+}
+
+static void
+load_library(void)
+{
+	Error why = ERROR_INIT;
+
+	if (!digest_load_openssl(&why))
+		mem_give_up(why.message);
 }
 
 /* ---- SHA-256 ---- */
@@ -38,6 +45,7 @@ sha256_new(void)
 {
 	Sha256 *h = mem_zalloc(sizeof(Sha256));
 
+	load_library();
 	h->ctx = EVP_MD_CTX_new();
 	require(h->ctx != NULL);
 	require(EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) == 1);
@@ -70,6 +78,7 @@ sha256_free(Sha256 *h)
 void
 sha256_once(const void *data, size_t len, uint8_t out[SHA256_LEN])
 {
+	load_library();
 	require(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
 }
 
@@ -79,6 +88,7 @@ hmac_sha256(const uint8_t *key, size_t key_len, const void *data, size_t len,
 {
 	unsigned int out_len = SHA256_LEN;
 
+	load_library();
 	require(HMAC(EVP_sha256(), key, (int) key_len, data, len, out, &out_len) !=
 			NULL);
 }
@@ -88,6 +98,7 @@ hmac_sha256(const uint8_t *key, size_t key_len, const void *data, size_t len,
 bool
 md5_once(const void *data, size_t len, uint8_t out[MD5_LEN])
 {
+	load_library();
 	return EVP_Digest(data, len, out, NULL, EVP_md5(), NULL) == 1;
 }
 
@@ -139,6 +150,7 @@ base64_encode(const uint8_t *data, size_t len)
 {
 	char *text = mem_alloc((len + 2) / 3 * 4 + 1);
 
+	load_library();
 	EVP_EncodeBlock((unsigned char *) text, data, (int) len);
 	return text;
 }
@@ -152,10 +164,12 @@ base64_decode(const char *text, uint8_t **out, size_t *len)
 {
 	size_t chars = strlen(text);
 	uint8_t *data = mem_alloc(chars + 1);
-	int n = EVP_DecodeBlock(data, (const unsigned char *) text, (int) chars);
+	int n;
 	char *again;
 	bool same;
 
+	load_library();
+	n = EVP_DecodeBlock(data, (const unsigned char *) text, (int) chars);
 	if (n < 0 || chars % 4 != 0)
 	{
 		free(data);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static int oom_exit_status = 1;
@@ -26,13 +27,22 @@ mem_set_exit_status(int status)
  * want memory.
  */
 void
-mem_out_of_memory(void)
+mem_give_up(const char *why)
 {
-	static const char text[] = "pgdr: out of memory\n";
-	ssize_t ignored = write(STDERR_FILENO, text, sizeof(text) - 1);
+	const struct iovec text[] = {
+		{.iov_base = "pgdr: ", .iov_len = 6},
+		{.iov_base = (char *) (uintptr_t) why, .iov_len = strlen(why)},
+		{.iov_base = "\n", .iov_len = 1}};
+	ssize_t ignored = writev(STDERR_FILENO, text, 3);
 
 	(void) ignored;
 	_exit(oom_exit_status);
+}
+
+void
+mem_out_of_memory(void)
+{
+	mem_give_up("out of memory");
 }
 
 void *

@@ -17,6 +17,12 @@
 
 extern void mem_set_exit_status(int status);
 
+/*
+ * For what cannot go on and cannot fail either: says so ("out of memory") and
+ * ends the process at once.
+ */
+extern void mem_give_up(const char *why) __attribute__((noreturn));
+
 /* What the others do when there is no memory: says so and ends the process. */
 extern void mem_out_of_memory(void) __attribute__((noreturn));
 

@@ -18,8 +18,6 @@
 #include "base/thread.h"
 #include "pg/timeline.h"
 
-#define PIECE ((size_t) 1 << 20)
-
 bool
 push_source_is_wal(const PushSource *source)
 {
@@ -164,7 +162,7 @@ check_unchanged(const PushSource *s, uint64_t total, Error *err)
 bool
 push_source_read(PushSource *s, PushPieceFn fn, void *arg, Error *err)
 {
-	char *piece = mem_alloc(PIECE);
+	char *piece = mem_alloc(PUSH_PIECE);
 	uint64_t total = 0;
 	size_t got = 0;
 	bool done;
@@ -172,11 +170,11 @@ push_source_read(PushSource *s, PushPieceFn fn, void *arg, Error *err)
 	do
 	{
 		done = thread_check_stop(err) &&
-			   file_pread_full(s->fd, piece, PIECE, total, &got, s->path,
+			   file_pread_full(s->fd, piece, PUSH_PIECE, total, &got, s->path,
 							   err) &&
 			   fn(arg, piece, got, err);
 		total += got;
-	} while (done && got == PIECE);
+	} while (done && got == PUSH_PIECE);
 	free(piece);
 	return done && check_unchanged(s, total, err);
 }

@@ -14,6 +14,9 @@
 #include "pg/control.h"
 #include "pg/wal_page.h"
 
+/* Bytes that the file is read in at a time. */
+#define PUSH_PIECE ((size_t) 1 << 20)
+
 /* Bytes of a history file at most. */
 #define PUSH_TEXT_MAX ((size_t) 1 << 20)
 

@@ -17,10 +17,11 @@
 #include "repo/object.h"
 
 /*
- * Frames of this size keep the compressor's memory small for a segment of
- * 1 GB, and let a reader who wants a part of it skip the rest.
+ * Frames of this size keep memory small whatever the size of a segment, and
+ * let a reader who wants a part of it skip the rest.  A piece of the file is a
+ * frame, which is then compressed where it lies.
  */
-#define FRAME ((size_t) 4 << 20)
+#define FRAME PUSH_PIECE
 
 /*
  * A history as long as this goes into the metadata (JSON takes six bytes for

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * server.c
- *	  A connection to the live server: the only file that knows libpq.
+ *	  A connection to the live server: the only one that knows libpq.
  *
  * Everything waits in poll(), and looks ten times a second whether it shall
  * stop; the statement under way is then canceled at the server, so that no
@@ -16,7 +16,6 @@
 #include "pg/server.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +25,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "pg/server_libpq.h"
 
 #define POLL_MSECS 100
 #define CONNECT_SECS "10"
@@ -418,6 +418,8 @@ server_connect(const char *conninfo, Server **out, Error *err)
 	bool done;
 
 	*out = NULL;
+	if (!server_load_libpq(err))
+		return false;
 	parsed = PQconninfoParse(conninfo, NULL);
 	if (parsed == NULL)
 	{

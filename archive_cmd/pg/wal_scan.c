@@ -110,10 +110,10 @@ min_u32(uint64_t a, uint64_t b)
 static uint32_t
 header_len(const WalScan *scan)
 {
-	uint64_t page_lsn = scan->lsn - scan->lsn % scan->block_size;
+	uint64_t in_segment = scan->lsn & (scan->segment_size - 1);
 
-	return page_lsn % scan->segment_size == 0 ? WAL_LONG_HEADER_LEN
-											  : SHORT_HEADER_LEN;
+	return in_segment < scan->block_size ? WAL_LONG_HEADER_LEN
+										 : SHORT_HEADER_LEN;
 }
 
 /*
@@ -339,6 +339,46 @@ add_to_record(WalScan *scan, const uint8_t *data, size_t len, size_t *used)
 	return in_head ? finish_record_header(scan) : end_of_record(scan);
 }
 
+/*
+ * Most records lie within a page, and their bytes come all at a time.  This is
+ * begin_record() and add_to_record() for those, in one go.
+ */
+static bool
+take_whole_record(WalScan *scan, const uint8_t *data, uint32_t total)
+{
+	scan->record_lsn = scan->lsn;
+	memcpy(scan->head, data, WAL_RECORD_HEADER_LEN);
+	scan->total = total;
+	scan->state = RECORD_OWN;
+	scan->got = WAL_RECORD_HEADER_LEN;
+	scan->lsn += WAL_RECORD_HEADER_LEN;
+	if (!finish_record_header(scan))
+		return false;
+	if (total == WAL_RECORD_HEADER_LEN)
+		return true;
+	data += WAL_RECORD_HEADER_LEN;
+	total -= WAL_RECORD_HEADER_LEN;
+	scan->crc = crc32c(0, data, total);
+	if (scan->keep)
+		strbuf_add(&scan->kept, data,
+				   min_u32(total, KEEP_MAX - scan->kept.len));
+	scan->got += total;
+	scan->lsn += total;
+	return end_of_record(scan);
+}
+
+/* Is there a whole record?  Then its length. */
+static uint32_t
+whole_record(const WalScan *scan, const uint8_t *data, size_t len)
+{
+	uint32_t total;
+
+	if (scan->got > 0 || len < WAL_RECORD_HEADER_LEN)
+		return 0;
+	memcpy(&total, data, sizeof(total));
+	return total >= WAL_RECORD_HEADER_LEN && total <= len ? total : 0;
+}
+
 /* Bytes of one page, behind its header. */
 static bool
 take_content(WalScan *scan, const uint8_t *data, size_t len, size_t *used)
@@ -351,7 +391,14 @@ take_content(WalScan *scan, const uint8_t *data, size_t len, size_t *used)
 		return true;
 	}
 	if (scan->state == RECORD_NONE)
-		return begin_record(scan, data, len, used);
+	{
+		uint32_t total = whole_record(scan, data, len);
+
+		if (total == 0)
+			return begin_record(scan, data, len, used);
+		*used = total;
+		return take_whole_record(scan, data, total);
+	}
 	return add_to_record(scan, data, len, used);
 }
 
@@ -372,7 +419,7 @@ take_page_header(WalScan *scan, const uint8_t *data, size_t len, size_t *used)
 static bool
 take(WalScan *scan, const uint8_t *data, size_t len, size_t *used)
 {
-	uint32_t offset = (uint32_t) (scan->lsn % scan->block_size);
+	uint32_t offset = (uint32_t) scan->lsn & (scan->block_size - 1);
 
 	if (scan->skip_to != 0)
 	{

@@ -34,6 +34,8 @@ http_open(const StorageOptions *options, Http **out, Error *err)
 	const char *proxy = storage_param(options, "proxy");
 	Http *http;
 
+	if (!http_load_curl(err))
+		return false;
 	pthread_once(&init_once, init_library);
 	if (init_result != CURLE_OK)
 		return error_set(err, ERR_INTERNAL, "could not initialize libcurl: %s",

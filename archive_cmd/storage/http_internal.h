@@ -12,9 +12,8 @@
 #ifndef PGDR_HTTP_INTERNAL_H
 #define PGDR_HTTP_INTERNAL_H
 
-#include <curl/curl.h>
-
 #include "storage/http.h"
+#include "storage/http_curl.h"
 
 typedef struct HttpTransfer HttpTransfer;
 

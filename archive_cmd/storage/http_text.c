@@ -154,8 +154,12 @@ http_header(const HttpResponse *response, const char *name)
 int64_t
 http_parse_date(const char *text)
 {
-	time_t when = curl_getdate(text, NULL);
+	Error ignored = ERROR_INIT;
+	time_t when = -1;
 
+	if (http_load_curl(&ignored))
+		when = curl_getdate(text, NULL);
+	error_clear(&ignored);
 	return when > 0 ? when * USECS_PER_SEC : 0;
 }
 

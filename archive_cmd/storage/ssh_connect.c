@@ -251,6 +251,8 @@ ssh_connect(SshOptions *options, Ssh **out, Error *err)
 	char *types = NULL;
 	Ssh *ssh = NULL;
 
+	if (!ssh_load(err))
+		return false;
 	pthread_once(&init_once, init_library);
 	if (init_result != 0)
 		return error_set(err, ERR_INTERNAL, "could not initialize libssh2");

@@ -8,11 +8,9 @@
 #ifndef PGDR_SSH_INTERNAL_H
 #define PGDR_SSH_INTERNAL_H
 
-#include <libssh2.h>
-#include <libssh2_sftp.h>
-
 #include "base/clock.h"
 #include "storage/ssh.h"
+#include "storage/ssh_lib.h"
 
 struct Ssh
 {

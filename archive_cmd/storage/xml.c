@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <expat.h>
-
 #include "base/mem.h"
+#include "storage/xml_expat.h"
 
 typedef struct Parse
 {
@@ -104,6 +103,8 @@ xml_parse(const char *data, size_t len, XmlElementFn fn, void *arg, Error *err)
 	Parse p = {.fn = fn, .arg = arg};
 	bool done;
 
+	if (!xml_load_expat(err))
+		return false;
 	/* some servers send blanks while they work, and then the document */
 	for (; len > 0 && strchr(" \t\r\n", *data) != NULL; len--)
 		data++;
