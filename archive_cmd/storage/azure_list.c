@@ -198,6 +198,10 @@ next_page(Listing *l, bool first, bool *more, Error *err)
 	l->page.next = NULL;
 	*more = first || marker != NULL;
 	done = !*more || get_page(l, marker, err);
+	/* a server that repeats itself would be asked for ever */
+	if (done && marker != NULL && l->page.next != NULL &&
+		strcmp(marker, l->page.next) == 0)
+		done = error_set(err, ERR_IO, "server repeats a page of its listing");
 	free(marker);
 	return done;
 }

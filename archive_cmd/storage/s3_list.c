@@ -190,6 +190,23 @@ check_root(void *request, const HttpResponse *answer, Error *err)
 	return false;
 }
 
+static bool
+same_text(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* A server that repeats itself would be asked for ever. */
+static bool
+check_next(const Page *p, const char *token, const char *id_marker, Error *err)
+{
+	if (!p->truncated)
+		return true;
+	return (p->token != NULL && (!same_text(p->token, token) ||
+								 !same_text(p->id_marker, id_marker))) ||
+		   bad_page("end", p->token ? p->token : "", err);
+}
+
 /* One page into *p, which is emptied first. */
 static bool
 get_page(S3Storage *s3, const char *query, XmlElementFn take, Page *p,
@@ -199,11 +216,16 @@ get_page(S3Storage *s3, const char *query, XmlElementFn take, Page *p,
 		.s3 = s3, .method = "GET", .query = query, .check = check_root};
 	HttpResponse answer;
 	bool done = s3_send(&r, &answer, err);
+	char *token = p->token;
+	char *id_marker = p->id_marker;
 
+	p->token = p->id_marker = NULL;
 	page_free(p);
 	done = done && xml_parse(answer.body.data, answer.body.len, take, p, err) &&
-		   (!p->truncated || p->token != NULL || bad_page("end", "", err));
+		   check_next(p, token, id_marker, err);
 	http_response_free(&answer);
+	free(token);
+	free(id_marker);
 	return done;
 }
 

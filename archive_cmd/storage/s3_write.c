@@ -170,6 +170,26 @@ s3_add_object_lines(StrBuf *lines, const S3Writer *w)
 
 /* ---- one request ---- */
 
+/*
+ * A proxy or a portal that answers 200 to anything has no ETag: it must not
+ * pass for a store that has taken what it was sent.
+ */
+static bool
+check_confirmed(const HttpResponse *answer, Error *err)
+{
+	char *etag = http_header(answer, "ETag");
+	bool confirmed = etag != NULL;
+
+	free(etag);
+	if (confirmed)
+		return true;
+	error_set(err, ERR_IO, "server did not confirm the object");
+	err->transient = true;
+	error_detail(err, "Its answer has status %d, but no ETag.", answer->status);
+	return error_hint(err, "Check the endpoint (and proxy) in the "
+						   "configuration.");
+}
+
 /* A server that computes a checksum must have got ours. */
 static bool
 check_stored(void *request, const HttpResponse *answer, Error *err)
@@ -187,8 +207,10 @@ check_stored(void *request, const HttpResponse *answer, Error *err)
 	}
 	free(stored);
 	free(sent);
-	return good ||
-		   error_set(err, ERR_IO, "server stored other bytes than were sent");
+	if (!good)
+		return error_set(err, ERR_IO,
+						 "server stored other bytes than were sent");
+	return check_confirmed(answer, err);
 }
 
 /*

@@ -373,6 +373,24 @@ refuses_list(const char *body, const char *word, const char *name)
 	strbuf_free(&sb);
 }
 
+/* And none of them may go on for ever. */
+static void
+test_repeated_page(void)
+{
+	static const Answer answers[] = {
+		{200, NULL, NULL,
+		 PAGE("") "</Blobs><NextMarker>m</NextMarker></EnumerationResults>"}};
+	StrBuf sb = STRBUF_INIT;
+	Error err = ERROR_INIT;
+	Fixture f;
+
+	SET_UP(&f, NULL, answers);
+	fails_with(storage_list(f.st, "", true, add_name, &sb, &err), &err, ERR_IO,
+			   "repeats", "the same page again and again");
+	strbuf_free(&sb);
+	tear_down(&f);
+}
+
 /* None of these may look like an empty store. */
 static void
 test_no_listings(void)
@@ -449,6 +467,7 @@ main(void)
 	test_confirm();
 	test_pages();
 	test_no_listings();
+	test_repeated_page();
 	test_look_up();
 	test_directory();
 	scratch_remove();

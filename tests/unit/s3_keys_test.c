@@ -549,6 +549,7 @@ test_headers(Fake *f)
 	set(&s, "server-side-encryption", "aws:kms");
 	set(&s, "kms-key-id", "key-1");
 	f->status = 200;
+	f->headers = "ETag: \"e\"\r\n";
 	ok(open_it(&s, &st, &err) && storage_put(st, "a/o", "x", 1, &err),
 	   "an object with class and encryption");
 	is_str(f->target, "/b/a/o", "its name");
@@ -569,9 +570,12 @@ test_headers(Fake *f)
 	f->headers = "x-amz-checksum-sha256: AAAA\r\n";
 	fails_with(storage_put(st, "a/o", "x", 1, &err), &err, ERR_IO,
 			   "other bytes", "a server that stored something else");
+	f->headers = NULL;
+	f->body = "<html>Log in</html>";
+	fails_with(storage_put(st, "a/o", "x", 1, &err), &err, ERR_IO,
+			   "did not confirm", "a portal that says 200 to anything");
 	storage_close(st);
 
-	f->headers = NULL;
 	s.options.create = true;
 	fails_with(open_it(&s, &st, &err), &err, ERR_UNSUPPORTED,
 			   "conditional = head", "a server that replaces objects");
@@ -656,9 +660,13 @@ static void
 test_listings(Fake *f)
 {
 	static const char *const bad[] = {
-		"<html>hello</html>", "", "<ListBucketResult><Contents><Key>a%zz</Key>",
+		"<html>hello</html>",
+		"",
+		"<ListBucketResult><Contents><Key>a%zz</Key>",
 		"<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>",
-		"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"};
+		"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
+		"<ListBucketResult><IsTruncated>true</IsTruncated>"
+		"<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"};
 	Error err = ERROR_INIT;
 	Storage *st;
 	Settings s;
