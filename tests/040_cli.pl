@@ -375,7 +375,7 @@ sub with_identity
 my @deep = ('repo-get', $pg->object_name($segment));
 chmod 0644, $identity;
 ($rc, $out, $err) = pgdr(@deep);
-isnt($rc, 0, 'a key that all can read is refused');
+is($rc, 7, 'a key that all can read is refused: status 7');
 like($err, qr/\Q$identity\E/, 'and named');
 like($err, qr/open to group or others/, 'with what is wrong');
 chmod 0600, $identity;

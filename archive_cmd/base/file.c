@@ -185,14 +185,14 @@ file_slurp_secret(const char *path, size_t max, StrBuf *out, Error *err)
 	fd = open_to_read(path, &st, &why);
 	if (fd < 0)
 	{
-		if (why.code == ERR_NOT_FOUND)
+		if (why.code == ERR_NOT_FOUND || why.code == ERR_DENIED)
 			why.code = ERR_KEY;
 		error_move(err, &why);
 		return false;
 	}
 	if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
 	{
-		error_set(err, ERR_DENIED,
+		error_set(err, ERR_KEY,
 				  "file \"%s\" with a secret is open to group or others", path);
 		error_hint(err, "Take their rights away: chmod 600 \"%s\".", path);
 	}

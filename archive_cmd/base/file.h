@@ -35,9 +35,10 @@ extern bool file_read_full(int fd, void *data, size_t len, size_t *got,
 extern bool file_slurp(const char *path, size_t max, StrBuf *out, Error *err);
 
 /*
- * Like file_slurp for a file with a secret: ERR_DENIED with a hint when group
- * or others have any right to it; ERR_KEY, not ERR_NOT_FOUND, when it is absent
- * (a missing key must never read as "no such segment").  The buffer is not
+ * Like file_slurp for a file with a secret: ERR_KEY with a hint when group or
+ * others have any right to it; ERR_KEY also when it is absent or not ours to
+ * read (a key that is missing must never read as "no such segment", nor as a
+ * store that does not let us look).  The buffer is not
  * moved while it is filled, so one explicit_bzero() of *out wipes the secret.
  */
 extern bool file_slurp_secret(const char *path, size_t max, StrBuf *out,

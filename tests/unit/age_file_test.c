@@ -80,9 +80,9 @@ test_identity_file(void)
 	age_identity_recipient(ids, 0, &found);
 	ok(memcmp(&found, &r, sizeof(r)) == 0, "and gives its key");
 	chmod(path, 0640);
-	is_int(try_file(path, NULL), ERR_DENIED, "not if the group may read it");
+	is_int(try_file(path, NULL), ERR_KEY, "not if the group may read it");
 	chmod(path, 0604);
-	is_int(try_file(path, NULL), ERR_DENIED, "nor if others may");
+	is_int(try_file(path, NULL), ERR_KEY, "nor if others may");
 	chmod(path, 0400);
 	is_int(try_file(path, NULL), ERR_NONE, "but if only its owner may");
 	is_int(try_file(scratch("absent"), NULL), ERR_KEY, "an absent file");
@@ -164,7 +164,7 @@ test_passphrase_file(void)
 	check_passphrase("", NULL, "an empty file is refused");
 	chmod(scratch("pass"), 0644);
 	ok(!age_passphrase_from_file(scratch("pass"), &err), "an open one is, too");
-	is_int(err.code, ERR_DENIED, "for its mode");
+	is_int(err.code, ERR_KEY, "for its mode");
 	error_clear(&err);
 }
 

@@ -230,7 +230,7 @@ test_credentials(void)
 	opens(&(Case){"a key that others may read",
 				  {ACCOUNT, CONTAINER, KEY_FILE},
 				  "",
-				  ERR_DENIED,
+				  ERR_KEY,
 				  "good.key"});
 	chmod(key, 0600);
 }

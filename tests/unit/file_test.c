@@ -148,7 +148,7 @@ test_secret(void)
 	{
 		chmod(path, (mode_t) (0600 | bit));
 		ok(!file_slurp_secret(path, 100, &sb, &err), "mode %o", 0600 | bit);
-		ok(err.code == ERR_DENIED && err.hint != NULL, "... with a hint");
+		ok(err.code == ERR_KEY && err.hint != NULL, "... with a hint");
 		error_clear(&err);
 	}
 	unlink(path);

@@ -191,7 +191,7 @@ test_files(Fake *f)
 	works_as(f, ask(&s, &err), &err, "FILEKEY", "with the token of a session");
 	is_str(f->token, "FILEKEY", "which is sent");
 	set(&s, "secret-key-file", open_to_all);
-	fails_with(ask(&s, &err), &err, ERR_DENIED, "open",
+	fails_with(ask(&s, &err), &err, ERR_KEY, "open",
 			   "a secret that all may read");
 	set(&s, "secret-key-file", two);
 	fails_with(ask(&s, &err), &err, ERR_KEY, "does not hold one key",

@@ -294,7 +294,7 @@ test_keys(void)
 	repo_keys_free(&keys);
 
 	chmod(identity, 0640);
-	ok(!load_keys(&from, &keys) && err.code == ERR_DENIED,
+	ok(!load_keys(&from, &keys) && err.code == ERR_KEY,
 	   "an identity that others can read is refused");
 	ok(settings_load_write_keys(&from, &keys, &err),
 	   "to write it is not needed");
@@ -305,7 +305,7 @@ test_keys(void)
 	from.identity_file = NULL;
 
 	chmod(content, 0644);
-	ok(!load_keys(&from, &keys) && err.code == ERR_DENIED,
+	ok(!load_keys(&from, &keys) && err.code == ERR_KEY,
 	   "a content key that others can read is refused");
 	free(content);
 	content = write_secret("content", HEX16 "\n", 0600);
