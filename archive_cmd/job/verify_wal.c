@@ -19,6 +19,7 @@ typedef struct Hole
 {
 	WalHome home;
 	WalName name;
+	bool on_way;   /* a backup gets to it: what follows needs another one */
 	bool blocks;   /* no backup gets to the end of some timeline */
 	bool reported; /* a backup needs it: that was said */
 } Hole;
@@ -48,6 +49,7 @@ note_hole(Holes *holes, const Hole *hole)
 			old->home.major == hole->home.major &&
 			same_segment(&old->name, &hole->name))
 		{
+			old->on_way |= hole->on_way;
 			old->blocks |= hole->blocks;
 			old->reported |= hole->reported;
 			return;
@@ -117,7 +119,7 @@ static bool
 report_hole(Verify *v, const Hole *hole, Error *err)
 {
 	char *object = repo_wal_name(&hole->home, &hole->name);
-	Problem p = {.warning = !hole->blocks,
+	Problem p = {.warning = !hole->on_way,
 				 .check = "hole",
 				 .object = object,
 				 .message = "segment is missing, and later WAL is there"};
@@ -129,6 +131,9 @@ report_hole(Verify *v, const Hole *hole, Error *err)
 		p.detail = "No backup can be recovered beyond it.";
 		p.hint = "Take a new backup.";
 	}
+	else if (hole->on_way)
+		p.detail = "No moment between it and the next backup can be "
+				   "recovered.";
 	else
 		p.detail = "Recovery beyond it is possible only from a later backup.";
 	if (ok && missing)
@@ -164,8 +169,9 @@ find_leads(const Verify *v, const WalCatalog *wal, uint32_t timeline,
 }
 
 /*
- * Holes on the way from backups to the end of a timeline.  They are errors
- * when there is no backup from which one gets to the end.
+ * Holes on the way from backups to the end of a timeline.  They are errors,
+ * though there may be a later backup from which one gets to the end: moments
+ * are lost that were archived once.
  */
 static void
 check_timeline(Verify *v, const WalCatalog *wal, uint32_t timeline,
@@ -179,7 +185,10 @@ check_timeline(Verify *v, const WalCatalog *wal, uint32_t timeline,
 		reached |= !leads[i].hole;
 	for (size_t i = 0; i < count; i++)
 	{
-		Hole hole = {wal->home, leads[i].missing, !reached, false};
+		Hole hole = {.home = wal->home,
+					 .name = leads[i].missing,
+					 .on_way = true,
+					 .blocks = !reached};
 
 		if (leads[i].hole)
 			note_hole(holes, &hole);

@@ -566,6 +566,17 @@ test_holes(void)
 		   "timeline 2 still cannot be reached");
 	fixture_end(&f);
 
+	fixture_begin(&f, false);
+	for (uint64_t n = 1; n <= 8; n++)
+		fixture_wal(&f, 1, n, NULL, NULL);
+	add_backup(&f, A, 2);
+	add_backup(&f, B, 6);
+	expect_none(&f, NULL, "two backups and all WAL");
+	delete_it(&f, SEGMENT(4));
+	expect(&f, NULL, false, "error", "hole", SEGMENT(4),
+		   "a hole behind which a later backup lies");
+	fixture_end(&f);
+
 	make_repo(&f, false);
 	fixture_wal(&f, 1, 8, NULL, NULL);
 	delete_it(&f, SEGMENT(1));
