@@ -659,14 +659,16 @@ test_answers(Fake *f)
 static void
 test_listings(Fake *f)
 {
+	static const char repeated[] =
+		"<ListBucketResult><IsTruncated>true</IsTruncated>"
+		"<NextContinuationToken>t</NextContinuationToken></ListBucketResult>";
 	static const char *const bad[] = {
 		"<html>hello</html>",
 		"",
 		"<ListBucketResult><Contents><Key>a%zz</Key>",
 		"<ListBucketResult><Contents><Size>x</Size></Contents></ListBucketResult>",
 		"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
-		"<ListBucketResult><IsTruncated>true</IsTruncated>"
-		"<NextContinuationToken>t</NextContinuationToken></ListBucketResult>"};
+		repeated};
 	Error err = ERROR_INIT;
 	Storage *st;
 	Settings s;
