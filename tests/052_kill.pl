@@ -24,11 +24,12 @@ my $trials = soak() ? 100 : 12;
 
 seed(52);
 
+# Without look-ahead: what is pushed by hand is what is killed.
 my $pg = PgDr->new_cluster(
 	'main',
 	wal_segsize => 1,
 	conf => "max_wal_size = 200MB\n",
-	pgdr_conf => { 'process-max' => 2 });
+	pgdr_conf => { 'process-max' => 2, 'push-ahead' => 0 });
 my $pgdata = $pg->data_dir;
 my $archive_command =
   $pg->safe_psql('postgres', 'SHOW archive_command');

@@ -20,7 +20,11 @@ my @names = qw(local b c);
 
 seed(70);
 
-my $pg = PgDr->new_cluster('main', conf => "wal_keep_size = 256MB\n");
+# Without look-ahead: what is pushed by hand is what is looked at.
+my $pg = PgDr->new_cluster(
+	'main',
+	conf => "wal_keep_size = 256MB\n",
+	pgdr_conf => { 'push-ahead' => 0 });
 my $pgdata = $pg->data_dir;
 my %repo = (local => $pg->repo, b => "$tmp/b", c => "$tmp/c", d => "$tmp/d");
 my $base = slurp_bytes($pg->config);

@@ -45,6 +45,7 @@ static const KeySpec global_keys[] = {
 	KEY("connection", take_text, GLOBAL(connection)),
 	KEY("spool-path", take_path, GLOBAL(spool_path)),
 	KEY("process-max", take_int, GLOBAL(process_max), .min = 1, .max = 64),
+	KEY("push-ahead", take_int, GLOBAL(push_ahead), .min = 0, .max = 1024),
 	KEY("compress-level", take_int, GLOBAL(compress_level), .min = -7,
 		.max = 22),
 	KEY("encryption", take_encryption, GLOBAL(encrypt), .choices = "age|none"),
@@ -283,6 +284,7 @@ set_defaults(Draft *draft)
 	s->connection = mem_strdup("");
 	s->spool_path = mem_strdup("/var/spool/pgdr");
 	s->process_max = default_process_max();
+	s->push_ahead = 64;
 	s->compress_level = 1;
 	s->encrypt = true;
 	s->archive_timeout = 60 * USECS_PER_SEC;

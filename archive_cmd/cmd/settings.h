@@ -33,6 +33,7 @@ typedef struct Settings
 	char *connection;
 	char *spool_path;
 	int process_max;
+	int push_ahead; /* segments; 0: no look-ahead */
 	int compress_level;
 	bool encrypt; /* encryption = age (default) | none */
 	char **recipients;
@@ -54,6 +55,13 @@ typedef struct Settings
  */
 extern bool settings_load(const char *file, Settings *out, Error *err);
 extern void settings_free(Settings *settings);
+
+/*
+ * Stands for all that decides where segments go and what is made of them; also
+ * for the choice of repositories (or NULL: all).
+ */
+extern void settings_print(const Settings *settings, const char *repos,
+						   char hex[CONTENT_HEX_LEN + 1]);
 
 /* May this be the name of a cluster or repository? */
 extern bool settings_name_ok(const char *text);

@@ -251,9 +251,9 @@ run(Push *p, PushResult *out, Error *err)
 }
 
 bool
-push_file(RepoSet *set, const char *path, const PgControl *control,
-		  PushResult *out, Error *err)
+push_run(RepoSet *set, const PushJob *job, PushResult *out, Error *err)
 {
+	const PgControl *control = job->control;
 	PushSource source;
 	Push p = {.set = set,
 			  .source = &source,
@@ -263,10 +263,12 @@ push_file(RepoSet *set, const char *path, const PgControl *control,
 
 	*out = (PushResult){.already = false};
 	p.targets = mem_zalloc((set->count + 1) * sizeof(Target));
-	done = push_source_open(path, control, &source, err);
+	done = push_source_open(job->path, control, &source, err);
 	if (done)
 	{
+		source.gate = job->gate;
 		memcpy(out->name, source.file, sizeof(out->name));
+		out->source = source.before;
 		p.object = repo_wal_name(&p.home, &source.name);
 		p.stored.object = p.object;
 		done = run(&p, out, err);
@@ -275,6 +277,15 @@ push_file(RepoSet *set, const char *path, const PgControl *control,
 	free(p.object);
 	free(p.targets);
 	if (!done)
-		error_prefix(err, "could not archive \"%s\"", path);
+		error_prefix(err, "could not archive \"%s\"", job->path);
 	return done;
+}
+
+bool
+push_file(RepoSet *set, const char *path, const PgControl *control,
+		  PushResult *out, Error *err)
+{
+	const PushJob job = {.path = path, .control = control};
+
+	return push_run(set, &job, out, err);
 }

@@ -8,6 +8,9 @@
 #ifndef PGDR_PUSH_H
 #define PGDR_PUSH_H
 
+#include <sys/stat.h>
+
+#include "base/json.h"
 #include "pg/control.h"
 #include "repo/repo_set.h"
 
@@ -17,7 +20,25 @@ typedef struct PushResult
 	bool already; /* identical content was there before, in all */
 	uint64_t plain_size;
 	uint64_t stored_size;
+	struct stat source; /* the file that was read, as it was then */
 } PushResult;
+
+/*
+ * Called when all is ready and only the object's name is to be taken: may wait,
+ * and keeps the object from being stored by returning false.
+ */
+typedef struct PushGate
+{
+	bool (*pass)(void *arg, Error *err);
+	void *arg;
+} PushGate;
+
+typedef struct PushJob
+{
+	const char *path;
+	const PgControl *control;
+	const PushGate *gate; /* or NULL */
+} PushJob;
 
 /*
  * Checks the file (name, size, first page, cluster, timeline) against the
@@ -34,5 +55,16 @@ typedef struct PushResult
  */
 extern bool push_file(RepoSet *set, const char *path, const PgControl *control,
 					  PushResult *out, Error *err);
+extern bool push_run(RepoSet *set, const PushJob *job, PushResult *out,
+					 Error *err);
+
+/*
+ * What became of each repository: an array of objects with name, stored and,
+ * if it is not, message and detail.
+ */
+extern Json *push_outcomes_json(const RepoSet *set);
+extern bool push_outcomes_stored(const Json *outcomes, const char *repo);
+/* Warns of those that are not stored, as repo_set_warn() does. */
+extern void push_outcomes_warn(const Json *outcomes, const char *what);
 
 #endif

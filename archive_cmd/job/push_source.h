@@ -25,6 +25,7 @@ typedef struct PushSource
 	const char *path;
 	char file[WAL_FILE_NAME_MAX]; /* its name alone */
 	WalName name;
+	const struct PushGate *gate; /* or NULL */
 	int fd;
 	struct stat before; /* as it was opened */
 	WalPageHeader page; /* of segments, whole and partial */

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "job/push.h"
 #include "pg/wal_scan.h"
 #include "repo/object.h"
 
@@ -134,7 +135,8 @@ push_store(Repo *repo, PushSource *s, const PgControl *control, PushStored *out,
 	if (push_source_is_wal(s))
 		sending.scan = wal_scan_new(push_segment_lsn(s), s->page.segment_size,
 									s->page.block_size, NULL, NULL);
-	done = push_source_read(s, send_piece, &sending, err);
+	done = push_source_read(s, send_piece, &sending, err) &&
+		   (s->gate == NULL || s->gate->pass(s->gate->arg, err));
 	if (sending.scan != NULL)
 		wal_scan_finish(sending.scan, &scan);
 	wal_scan_free(sending.scan);

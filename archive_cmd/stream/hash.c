@@ -88,6 +88,15 @@ content_hash_free(ContentHash *h)
 	free(h);
 }
 
+void
+plain_hash(const void *data, size_t len, char hex[CONTENT_HEX_LEN + 1])
+{
+	XXH128_canonical_t canonical;
+
+	XXH128_canonicalFromHash(&canonical, XXH3_128bits(data, len));
+	hex_encode(canonical.digest, CONTENT_LEN, hex);
+}
+
 /* ---- stages ---- */
 
 typedef struct HashStage

@@ -39,6 +39,13 @@ extern void content_hash_final(ContentHash *h, uint8_t out[CONTENT_LEN]);
 extern void content_hash_free(ContentHash *h);
 
 /*
+ * XXH3-128 without a secret, in hexadecimal: tells texts apart that nobody
+ * has an interest in confusing.
+ */
+extern void plain_hash(const void *data, size_t len,
+					   char hex[CONTENT_HEX_LEN + 1]);
+
+/*
  * Pass everything on; the caller reads hash and count from h and *count, to
  * which the bytes are added (count may be NULL).
  */
