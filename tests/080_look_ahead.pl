@@ -6,11 +6,13 @@
 use strict;
 use warnings;
 
+use Cwd ();
 use File::Basename qw(basename);
 use File::Copy qw(copy);
 use File::Path qw(make_path remove_tree);
 use PgDr;
 use PostgreSQL::Test::Utils;
+use Store;
 use Test::More;
 use Time::HiRes qw(sleep time);
 use Trial;
@@ -26,7 +28,7 @@ my $pg = PgDr->new_cluster(
 	pgdr_conf => { 'process-max' => 2 });
 my $pgdata = $pg->data_dir;
 my $status = "$pgdata/pg_wal/archive_status";
-my $base = slurp_bytes($pg->config);
+my $here = Cwd::getcwd();
 
 # ---- the server's side ----
 
@@ -609,7 +611,6 @@ sub test_memory
 {
 	my $view = fresh('process-max' => 64);
 	my ($first) = backlog(16);
-	my $here = Cwd::getcwd();
 
 	chdir $pgdata or die;
 	my ($rc, $kilobytes) = $view->pgdr_measured('archive-push', '--ahead', "pg_wal/$first");
@@ -617,6 +618,70 @@ sub test_memory
 	is($rc, 0, 'as many workers as there may be');
 	cmp_ok($kilobytes, '<', 64 * 1024, 'in 64 MiB of memory');
 	note("$kilobytes kB");
+	return;
+}
+
+# A store in which the last step is the upload itself.
+sub test_store
+{
+	my ($kind) = @_;
+	my $store = Store->new($kind, "$tmp/$kind");
+	my @files = backlog(6);
+	my $dir = "$tmp/view-$kind";
+	my ($ordered, $healed, $tried) = (0, 0, 0);
+	my ($view, $calls, $rc, $kilobytes);
+	my $stored = sub {
+		my %there = map { basename($_) => 1 } $store->list;
+		return join '', map { $there{$_} ? 1 : 0 } @files;
+	};
+	my $begin = sub {
+		$store->wipe;
+		remove_tree($dir);
+		make_path($dir);
+		$view = view($pg, $dir, 'spool-path' => "$dir/spool");
+		my $text = slurp_bytes($view->config);
+		my $section = $store->section('far');
+		$text =~ s/^\[repo:local\].*\z/$section/ms or die;
+		spew($view->config, $text);
+		$view->pgdr_ok('repo-init');
+	};
+
+	$begin->();
+	is((ahead($view))[0], 0, "$kind: a pusher");
+	is($stored->(), '1' x @files, "$kind: stores all");
+	by_ack($view, $files[5], "$kind: and acknowledges them");
+	$begin->();
+	$calls = count_calls(sub { ahead($view, $_[0]) });
+	for my $part (soak() ? (1 .. 19) : (8, 12, 15, 18))
+	{
+		$begin->();
+		ahead($view, { signal_at(int($calls * $part / 20) + 1) });
+		$tried++;
+		$ordered += $stored->() =~ /^1*0*$/;
+		$healed += !grep { (call($view, $_))[0] != 0 } @files;
+		wait_for_pusher($view);
+	}
+	is($ordered, $tried, "$kind: killed: what is there is a beginning");
+	is($healed, $tried, "$kind: and all are archived in the end");
+	$begin->();
+	$view->set_config('process-max' => 64);
+	chdir $pgdata or die;
+	($rc, $kilobytes) =
+	  $view->pgdr_measured('archive-push', '--ahead', "pg_wal/$files[0]");
+	chdir $here;
+	ok($rc == 0 && $kilobytes < 64 * 1024, "$kind: in 64 MiB of memory");
+	note("$kilobytes kB");
+	$begin->();
+	$store->down;
+	my (undef, undef, $err) = ahead($view);
+	isnt($err, '', "$kind: out of reach: the pusher fails");
+	($rc) = call($view, $files[0]);
+	isnt($rc, 0, "$kind: so does the call");
+	$store->up;
+	is(scalar(grep { (call($view, $_))[0] == 0 } @files),
+		scalar @files, "$kind: back again, all are archived");
+	wait_for_pusher($view);
+	$store->stop;
 	return;
 }
 
@@ -678,6 +743,7 @@ test_refused_segment();
 test_other_kinds();
 test_dying_pusher();
 test_memory();
+test_store($_) for soak() ? qw(s3 azure sftp) : 's3';
 test_off();
 test_server_stops();
 done_testing();

@@ -130,6 +130,34 @@ push_all(Context *ctx, AheadOptions *options, Error *err)
 	return true;
 }
 
+/*
+ * What a worker needs at most, in megabytes: for itself, and for each store
+ * that is not a directory, to which it sends from memory.  All together must
+ * do with what a push may have.
+ */
+#define MEMORY_MAX 54
+#define MEMORY_WORKER 5
+#define MEMORY_CONNECTION 16
+
+static int
+count_workers(const Settings *settings)
+{
+	int each = MEMORY_WORKER;
+	int count;
+
+	for (size_t i = 0; i < settings->repo_count; i++)
+	{
+		if (strcmp(settings->repos[i].type, "posix") != 0)
+			each += MEMORY_CONNECTION;
+	}
+	count = MEMORY_MAX / each;
+	if (count > AHEAD_WORKERS_MAX)
+		count = AHEAD_WORKERS_MAX;
+	if (count > settings->process_max)
+		count = settings->process_max;
+	return count > 0 ? count : 1;
+}
+
 bool
 archive_ahead_run(Context *ctx, const AheadSpool *spool,
 				  const PgControl *control, Error *err)
@@ -139,15 +167,13 @@ archive_ahead_run(Context *ctx, const AheadSpool *spool,
 							.control = control,
 							.pgdata = settings->pgdata,
 							.after = ctx_argument(ctx, 0),
-							.workers = settings->process_max,
+							.workers = count_workers(settings),
 							.limit = (uint32_t) settings->push_ahead};
 	int lock;
 	bool done;
 
 	if (settings->push_ahead == 0)
 		return error_set(err, ERR_USAGE, "push-ahead is 0: no look-ahead");
-	if (options.workers > AHEAD_WORKERS_MAX)
-		options.workers = AHEAD_WORKERS_MAX;
 	if (!ahead_spool_make(spool, err) || !ahead_take_lock(spool, &lock, err))
 		return false;
 	if (lock < 0)

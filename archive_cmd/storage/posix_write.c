@@ -23,6 +23,9 @@
 
 #define MAX_TRIES 100
 
+/* So much is on its way to the disk while the rest is still being made. */
+#define EARLY ((uint64_t) 1 << 20)
+
 typedef struct PosixWriter
 {
 	StorageWriter base;
@@ -34,6 +37,7 @@ typedef struct PosixWriter
 	int fd;
 	size_t head_len;
 	uint64_t offset; /* of the next byte to write */
+	uint64_t begun;  /* the disk has been told of what is before this */
 	dev_t dev;       /* identity of the file, known from commit on */
 	ino_t ino;
 } PosixWriter;
@@ -125,6 +129,13 @@ posix_write(StorageWriter *sw, const void *data, size_t len, Error *err)
 	if (!file_pwrite_all(w->fd, data, len, w->offset, w->temp, err))
 		return false;
 	w->offset += len;
+	/* fsync then waits for little; an error is for fsync to find */
+	if (w->offset - w->begun >= EARLY)
+	{
+		sync_file_range(w->fd, (off_t) w->begun, (off_t) (w->offset - w->begun),
+						SYNC_FILE_RANGE_WRITE);
+		w->begun = w->offset;
+	}
 	return true;
 }
 
