@@ -143,7 +143,7 @@ sub done
 }
 
 # Settings of pgdr with which each call works for itself alone.
-sub alone { return () }
+sub alone { return ('push-ahead' => 0) }
 
 sub bytes
 {

@@ -29,7 +29,7 @@ return sub {
 	my $b = sub { return Contestants->pgbackrest($corpus, @_) };
 
 	compare('push, one call alone', { %work, count => scalar @some, bytes => @some * $bytes },
-		contestant($corpus, 'pgdr', $p->('push1'), @some),
+		contestant($corpus, 'pgdr', $p->('push1', $corpus->alone), @some),
 		contestant($corpus, 'pgBackRest zst 1 AES', $b->('push1b', %aes), @some),
 		contestant($corpus, 'pgBackRest zst 1', $b->('push1c'), @some));
 	my @files = map { $corpus->wal_dir . "/$_" } @all;
