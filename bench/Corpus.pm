@@ -67,15 +67,16 @@ sub fill
 	my $pg = $self->pg;
 
 	$self->archive_with('/bin/true');
-	run_all('pgbench', '-h', $pg->host, '-p', $pg->port, '-q', '-i', '-s', scale(),
-		'postgres');
+	run_all('pgbench', '-h', $pg->host, '-p', $pg->port, '-q', '-i', '-s',
+		int(scale() * 0.6) + 1, 'postgres');
+	my $documents = scale() * 20_000;
 	# many small files, as schemas have them
-	$pg->safe_psql('postgres', q{
+	$pg->safe_psql('postgres', qq{
 SELECT format('CREATE TABLE small_%s (id int PRIMARY KEY, t text)', n)
-FROM generate_series(1, 400) n \gexec
+FROM generate_series(1, 400) n \\gexec
 CREATE TABLE documents AS
-SELECT n AS id, md5(n::text) AS hash, repeat(md5((n % 97)::text), 4) AS body
-FROM generate_series(1, 200000) n;
+SELECT n AS id, md5(n::text) AS hash, repeat(md5((n % 97)::text), 5) AS body
+FROM generate_series(1, $documents) n;
 CREATE INDEX ON documents (hash);
 CHECKPOINT});
 	return;
@@ -106,7 +107,7 @@ sub make_wal
 		run_all('pgbench', '-h', $pg->host, '-p', $pg->port, '-n', '-c', 4, '-j', 2,
 			'-T', 2, 'postgres');
 		$pg->safe_psql('postgres', q{
-INSERT INTO documents SELECT n, md5(random()::text), repeat(md5(n::text), 4)
+INSERT INTO documents SELECT n, md5(random()::text), repeat(md5(n::text), 5)
 FROM generate_series(1, 40000) n;
 UPDATE documents SET hash = md5(hash) WHERE id % 50 = 7;
 DELETE FROM documents WHERE id % 50 = 9;

@@ -24,7 +24,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h>
+#else
 #include <xxhash.h>
+#endif
 #include <zstd.h>
 
 #define AGE_CHUNK 65536

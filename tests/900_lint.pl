@@ -36,6 +36,7 @@ my %third_party = (
 	'zstd' => 'stream/zstd',
 	'sodium' => 'stream/age',
 	'xxhash' => 'stream/hash',
+	'xxh_x86dispatch' => 'stream/hash',
 	'openssl/' => 'base/digest',
 	'jansson' => 'base/json',
 	'ini' => 'base/config',

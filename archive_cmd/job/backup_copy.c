@@ -3,8 +3,9 @@
  * backup_copy.c
  *	  Copies a data directory into packs, with several workers.
  *
- * The largest files come first, so that no worker is left alone with one at
- * the end; files of the same size keep the order of their names, so that what
+ * The largest files come first, so that no worker is left alone with one for
+ * long at the end, and then those that have no more files help it to compress;
+ * files of the same size keep the order of their names, so that what
  * lies together in the data directory lies together in a frame.
  *
  *-------------------------------------------------------------------------
@@ -17,6 +18,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "stream/zstd_pool.h"
 
 typedef struct CopyJob
 {
@@ -24,6 +26,7 @@ typedef struct CopyJob
 	const BackupCopy *copy;
 	const DataFile **files; /* in the order they are taken */
 	size_t count;
+	ZstdPool *pool; /* NULL: a worker alone */
 
 	/* mutable */
 	pthread_mutex_t lock;
@@ -130,7 +133,7 @@ begin_pack(CopyWorker *w, Error *err)
 	const BackupCopy *copy = w->job->copy;
 	uint32_t number = backup_build_next_pack(copy->spec->build);
 
-	w->pack = pack_create(w->repo, copy->label, number, err);
+	w->pack = pack_create(w->repo, copy->label, number, w->job->pool, err);
 	return w->pack != NULL && (number > 1 || add_dirs(w, err));
 }
 
@@ -187,13 +190,19 @@ run_worker(void *arg, int worker_no, Error *err)
 	bool done;
 
 	(void) worker_no;
-	if (!repo_open_again(job->copy->repo, &w.repo, err))
-		return false;
-	w.copier = file_copier_new(job->copy->spec);
-	done = copy_files(&w, err);
-	pack_abort(w.pack);
-	file_copier_free(w.copier);
-	repo_close(w.repo);
+	if (job->pool != NULL)
+		zstd_pool_enter(job->pool);
+	done = repo_open_again(job->copy->repo, &w.repo, err);
+	if (done)
+	{
+		w.copier = file_copier_new(job->copy->spec);
+		done = copy_files(&w, err);
+		pack_abort(w.pack);
+		file_copier_free(w.copier);
+		repo_close(w.repo);
+	}
+	if (job->pool != NULL)
+		zstd_pool_leave(job->pool, done);
 	return done;
 }
 
@@ -204,7 +213,10 @@ backup_copy(const BackupCopy *copy, Error *err)
 	bool done;
 
 	order_files(&job);
+	if (copy->workers > 1)
+		job.pool = zstd_pool_new(copy->repo->options.compress_level);
 	done = thread_run(copy->workers, run_worker, &job, err);
+	zstd_pool_free(job.pool);
 	free(job.files);
 	pthread_mutex_destroy(&job.lock);
 	return done;

@@ -38,7 +38,7 @@ backup_tail_begin(BackupTail *tail, Repo *repo, const char *label,
 	tail->mode = st.st_mode & S_IRGRP ? 0640 : 0600;
 	tail->copier = file_copier_new(spec);
 	tail->pack = pack_create(repo, label, backup_build_next_pack(spec->build),
-							 err);
+							 NULL, err);
 	return tail->pack != NULL;
 }
 

@@ -53,6 +53,7 @@ typedef struct ObjectSpec
 	size_t frame_size;    /* most plaintext bytes of a frame; 0: one */
 	ZstdFrameFn frame_fn; /* or NULL */
 	void *frame_arg;
+	struct ZstdPool *pool; /* who helps to compress, or NULL */
 } ObjectSpec;
 
 typedef struct ObjectWriter ObjectWriter;

@@ -101,6 +101,8 @@ make_chain(ObjectWriter *w, const ObjectSpec *spec, Error *err)
 								  w->encrypt ? w->encrypt : w->hash, err);
 	if (!w->zstd)
 		return false;
+	if (spec->pool != NULL)
+		stage_zstd_use_pool(w->zstd, spec->pool);
 	w->front = stage_content_hash(w->content, &w->plain_size, w->zstd);
 	return storage_write_open(repo->storage, spec->name, w->head_len, &w->out,
 							  err);

@@ -55,7 +55,8 @@ note_frame(void *arg, uint64_t plain_len, uint64_t stored_len, Error *err)
 }
 
 PackWriter *
-pack_create(Repo *repo, const char *label, uint32_t number, Error *err)
+pack_create(Repo *repo, const char *label, uint32_t number,
+			struct ZstdPool *pool, Error *err)
 {
 	PackWriter *w = mem_zalloc(sizeof(PackWriter));
 	char *name = repo_pack_name(label, number);
@@ -63,7 +64,8 @@ pack_create(Repo *repo, const char *label, uint32_t number, Error *err)
 					   .kind = OBJECT_PACK,
 					   .frame_size = PACK_FRAME_SIZE,
 					   .frame_fn = note_frame,
-					   .frame_arg = w};
+					   .frame_arg = w,
+					   .pool = pool};
 
 	w->number = number;
 	w->object = object_create(repo, &spec, err);

@@ -20,9 +20,12 @@
 
 typedef struct PackWriter PackWriter;
 
-/* Numbers count from 1.  NULL on error. */
+/*
+ * Numbers count from 1; pool (may be NULL) helps to compress.  NULL on error.
+ */
+struct ZstdPool;
 extern PackWriter *pack_create(Repo *repo, const char *label, uint32_t number,
-							   Error *err);
+							   struct ZstdPool *pool, Error *err);
 
 extern bool pack_add_dir(PackWriter *w, const TarEntry *entry, Error *err);
 

@@ -16,8 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <zstd.h>
 #include <zstd_errors.h>
+
+#include "stream/zstd_internal.h"
+#include "stream/zstd_pool.h"
 
 #define LEVEL_MIN (-7)
 #define LEVEL_MAX 22
@@ -25,6 +27,9 @@
 #define SKIPPABLE_MAGIC 0x184D2A5Du
 
 /* ---- compressor ---- */
+
+/* Frames that may be with helpers at a time. */
+#define RING 4
 
 typedef struct Compressor
 {
@@ -40,6 +45,12 @@ typedef struct Compressor
 	uint64_t plain_len; /* of the streamed frame so far */
 	uint64_t stored_len;
 	bool any_frame;
+
+	/* with helpers: frames under way, in their order */
+	ZstdPool *pool; /* NULL: none */
+	ZstdJob ring[RING];
+	size_t ring_first; /* the oldest */
+	size_t ring_used;
 } Compressor;
 
 static bool
@@ -58,16 +69,76 @@ frame_done(Compressor *c, uint64_t plain_len, uint64_t stored_len, Error *err)
 	return !c->fn || c->fn(c->arg, plain_len, stored_len, err);
 }
 
+static bool
+put_frame(Compressor *c, const uint8_t *out, size_t n, size_t len, Error *err)
+{
+	if (ZSTD_isError(n))
+		return zstd_failed(n, "compress data", err);
+	return stage_write(c->base.next, out, n, err) && frame_done(c, len, n, err);
+}
+
+/* The oldest frame under way: done here if no helper has begun it. */
+static bool
+end_oldest(Compressor *c, Error *err)
+{
+	ZstdJob *job = &c->ring[c->ring_first];
+
+	if (zstd_pool_take_back(c->pool, job))
+		job->result = ZSTD_compress2(c->ctx, job->out, job->out_size, job->in,
+									 job->len);
+	c->ring_first = (c->ring_first + 1) % RING;
+	c->ring_used--;
+	return put_frame(c, job->out, job->result, job->len, err);
+}
+
+static bool
+end_all(Compressor *c, Error *err)
+{
+	while (c->ring_used > 0)
+	{
+		if (!end_oldest(c, err))
+			return false;
+	}
+	return true;
+}
+
+/* Gives a frame away; room is made by ending older ones. */
+static bool
+give_frame(Compressor *c, const void *data, size_t len, Error *err)
+{
+	ZstdJob *job;
+
+	while (c->ring_used > 0 &&
+		   (c->ring_used == RING ||
+			zstd_pool_is_done(c->pool, &c->ring[c->ring_first])))
+	{
+		if (!end_oldest(c, err))
+			return false;
+	}
+	job = &c->ring[(c->ring_first + c->ring_used) % RING];
+	if (job->in == NULL)
+	{
+		job->in = mem_alloc(c->frame_size);
+		job->out_size = c->out_size;
+		job->out = mem_alloc(c->out_size);
+	}
+	memcpy(job->in, data, len);
+	job->len = len;
+	c->ring_used++;
+	zstd_pool_submit(c->pool, job);
+	return true;
+}
+
 /* One whole frame from memory. */
 static bool
 compress_frame(Compressor *c, const void *data, size_t len, Error *err)
 {
-	size_t n = ZSTD_compress2(c->ctx, c->out, c->out_size, data, len);
+	size_t n;
 
-	if (ZSTD_isError(n))
-		return zstd_failed(n, "compress data", err);
-	return stage_write(c->base.next, c->out, n, err) &&
-		   frame_done(c, len, n, err);
+	if (c->pool != NULL && (c->ring_used > 0 || zstd_pool_is_idle(c->pool)))
+		return give_frame(c, data, len, err);
+	n = ZSTD_compress2(c->ctx, c->out, c->out_size, data, len);
+	return put_frame(c, c->out, n, len, err);
 }
 
 /* A piece of the streamed frame; with ZSTD_e_end, also its end. */
@@ -157,7 +228,7 @@ stage_zstd_end_frame(Stage *stage, Error *err)
 
 	if (c->frame_size == 0)
 		return c->plain_len == 0 || end_streamed_frame(c, err);
-	return c->used == 0 || end_gathered_frame(c, err);
+	return (c->used == 0 || end_gathered_frame(c, err)) && end_all(c, err);
 }
 
 static bool
@@ -168,7 +239,10 @@ compress_finish(Stage *stage, Error *err)
 	if (!stage_zstd_end_frame(stage, err))
 		return false;
 	/* nothing at all must still decode: to nothing */
-	if (!c->any_frame && !compress_frame(c, NULL, 0, err))
+	if (!c->any_frame &&
+		!put_frame(c, c->out,
+				   ZSTD_compress2(c->ctx, c->out, c->out_size, NULL, 0), 0,
+				   err))
 		return false;
 	return stage_finish(c->base.next, err);
 }
@@ -178,6 +252,14 @@ compress_free(Stage *stage)
 {
 	Compressor *c = (Compressor *) stage;
 
+	/* after an error some may still be with helpers */
+	for (size_t i = 0; i < c->ring_used; i++)
+		zstd_pool_take_back(c->pool, &c->ring[(c->ring_first + i) % RING]);
+	for (size_t i = 0; i < RING; i++)
+	{
+		free(c->ring[i].in);
+		free(c->ring[i].out);
+	}
 	ZSTD_freeCCtx(c->ctx);
 	free(c->in);
 	free(c->out);
@@ -190,14 +272,30 @@ static const StageOps compress_ops = {
 	compress_free,
 };
 
+size_t
+zstd_set_parameters(ZSTD_CCtx *ctx, int level)
+{
+	size_t rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
+
+	if (ZSTD_isError(rc))
+		return rc;
+	return ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1);
+}
+
+void
+stage_zstd_use_pool(Stage *stage, ZstdPool *pool)
+{
+	Compressor *c = (Compressor *) stage;
+
+	if (c->frame_size > 0)
+		c->pool = pool;
+}
+
 static bool
 compressor_set(Compressor *c, int level, Error *err)
 {
-	size_t rc;
+	size_t rc = zstd_set_parameters(c->ctx, level);
 
-	rc = ZSTD_CCtx_setParameter(c->ctx, ZSTD_c_compressionLevel, level);
-	if (!ZSTD_isError(rc))
-		rc = ZSTD_CCtx_setParameter(c->ctx, ZSTD_c_checksumFlag, 1);
 	if (ZSTD_isError(rc))
 		return zstd_failed(rc, "set up compression", err);
 	return true;

@@ -27,6 +27,12 @@ typedef bool (*ZstdFrameFn)(void *arg, uint64_t plain_len, uint64_t stored_len,
  */
 extern Stage *stage_zstd_compress(int level, size_t frame_size, ZstdFrameFn fn,
 								  void *arg, Stage *next, Error *err);
+/*
+ * Let idle threads of the pool (stream/zstd_pool.h) compress frames; it must
+ * live as long as the stage.  For gathered frames only, before the first write.
+ */
+struct ZstdPool;
+extern void stage_zstd_use_pool(Stage *stage, struct ZstdPool *pool);
 /* End the current frame now (nothing happens if it is empty). */
 extern bool stage_zstd_end_frame(Stage *stage, Error *err);
 

@@ -72,7 +72,7 @@ begin(Fixture *f, Repo *repo, uint32_t number, const char *algorithm)
 							 .build = &f->build,
 							 .progress = &f->progress};
 	f->copier = file_copier_new(&f->spec);
-	f->pack = pack_create(repo, LABEL, number, &err);
+	f->pack = pack_create(repo, LABEL, number, NULL, &err);
 	ok(f->pack != NULL, "pack %u is begun", (unsigned int) number);
 	error_clear(&err);
 }

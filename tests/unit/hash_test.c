@@ -151,14 +151,18 @@ test_content_key(const ContentKey *key)
 	content_hash_free(b);
 }
 
+#define BIG 50000
+
 static void
 test_crc32c(void)
 {
 	uint8_t zeros[32] = {0};
 	uint8_t ones[32];
 	uint8_t data[300];
+	uint8_t *big = mem_alloc(BIG + 8);
 	bool same = true;
 
+	fill_random(big, BIG + 8, 3);
 	memset(ones, 0xff, sizeof(ones));
 	is_int(crc32c(0, "123456789", 9), 0xe3069283, "CRC-32C check value");
 	is_int(crc32c(0, zeros, 32), 0x8a9136aa, "CRC-32C of zeros");
@@ -174,6 +178,12 @@ test_crc32c(void)
 							   crc32c_portable(5, data + at, len);
 	}
 	ok(same, "both ways agree at any alignment and length");
+	same = true;
+	for (size_t len = 6100; len < BIG; len += 611)
+		same = same && crc32c(7, big + len % 9, len) ==
+						   crc32c_portable(7, big + len % 9, len);
+	ok(same, "and where lanes are computed side by side");
+	free(big);
 }
 
 static void

@@ -108,7 +108,7 @@ test_frames(Repo *repo)
 {
 	Error err = ERROR_INIT;
 	TarEntry dir = {.path = "base", .is_dir = true, .mode = 0700};
-	PackWriter *w = pack_create(repo, LABEL, 1, &err);
+	PackWriter *w = pack_create(repo, LABEL, 1, NULL, &err);
 	ManifestPack pack = {0};
 	uint8_t *big = mem_alloc(BIG);
 	uint64_t at_small = 0;
@@ -152,7 +152,7 @@ static void
 test_stock_tools(Repo *repo, const char *root)
 {
 	Error err = ERROR_INIT;
-	PackWriter *w = pack_create(repo, LABEL, 2, &err);
+	PackWriter *w = pack_create(repo, LABEL, 2, NULL, &err);
 	ManifestPack pack = {0};
 	uint64_t stored;
 	uint64_t offset;
@@ -199,7 +199,7 @@ test_refusals(Repo *repo)
 {
 	Error err = ERROR_INIT;
 	TarEntry entry = {.path = "f", .size = 10};
-	PackWriter *w = pack_create(repo, LABEL, 3, &err);
+	PackWriter *w = pack_create(repo, LABEL, 3, NULL, &err);
 	ManifestPack pack;
 	uint64_t n;
 
@@ -222,7 +222,7 @@ static void
 test_abort(Repo *repo)
 {
 	Error err = ERROR_INIT;
-	PackWriter *w = pack_create(repo, LABEL, 4, &err);
+	PackWriter *w = pack_create(repo, LABEL, 4, NULL, &err);
 	uint64_t n;
 
 	ok(w && add(w, "f", "x", 1, &n, &err), "a pack is begun");
@@ -235,7 +235,7 @@ static void
 test_taken(Repo *repo)
 {
 	Error err = ERROR_INIT;
-	PackWriter *w = pack_create(repo, LABEL, 2, &err);
+	PackWriter *w = pack_create(repo, LABEL, 2, NULL, &err);
 	ManifestPack pack;
 	uint64_t n;
 

@@ -401,7 +401,7 @@ add_files(Fixture *f, const FixBackup *b, Manifest *m, Error *err)
 	m->files = mem_zalloc(fixture_file_count * sizeof(ManifestFile));
 	for (uint32_t i = 0; i < 3; i++)
 	{
-		packs[i] = pack_create(f->repo, b->label, i + 1, err);
+		packs[i] = pack_create(f->repo, b->label, i + 1, NULL, err);
 		need(packs[i] != NULL, err, "pack");
 	}
 	for (size_t i = 0; i < fixture_file_count; i++)
