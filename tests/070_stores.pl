@@ -12,51 +12,12 @@ use Test::More;
 my $tmp = PostgreSQL::Test::Utils::tempdir;
 # ---- the cluster ----
 
-# The configuration of init, with another store in the place of the directory.
-sub use_store
-{
-	my ($pg, $store) = @_;
-	my $text = PgDr::slurp_bytes($pg->config);
-
-	my $section = $store->section('far');
-
-	$text =~ s/^\[repo:local\].*\z/$section/ms
-	  or die 'no section of the repository';
-	PgDr::spew($pg->config, $text);
-	return;
-}
-
-sub segment_now
-{
-	my ($pg) = @_;
-	return $pg->safe_psql('postgres',
-		'SELECT pg_walfile_name(pg_current_wal_lsn())');
-}
-
 sub object_of
 {
 	my ($pg, $segment) = @_;
 	my ($name) = $pg->pgdr_ok('repo-ls', '--recursive') =~
 	  m{(wal/\S+/\Q$segment\E)\b};
 	return $name;
-}
-
-# Switches, and waits until the archiver has shipped that segment.
-sub ship
-{
-	my ($pg) = @_;
-	my $segment = segment_now($pg);
-
-	$pg->safe_psql('postgres',
-		q{SELECT pg_create_restore_point('x'); SELECT pg_switch_wal()});
-	PgDr::poll(
-		sub {
-			$pg->safe_psql('postgres',
-				"SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver")
-			  eq 't';
-		},
-		"$segment to be archived");
-	return $segment;
 }
 
 sub test_readable
@@ -80,7 +41,7 @@ sub test_main_job
 	my ($kind, $store) = @_;
 	my $pg = PgDr->new_cluster($kind);
 
-	use_store($pg, $store);
+	Store::use_in($pg, $store->section('far'));
 	like($pg->pgdr_ok('repo-init'), qr/^repository far: made$/m,
 		"$kind: repo-init");
 	like($pg->pgdr_ok('repo-init'), qr/^repository far: was there$/m,
@@ -97,10 +58,10 @@ sub test_main_job
 		q{SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC',
 			'YYYY-MM-DD HH24:MI:SS.US') || '+00'});
 	$pg->safe_psql('postgres', "INSERT INTO marker VALUES ($_)") for (4 .. 6);
-	my $segment = ship($pg);
+	my $segment = Store::ship($pg);
 	test_readable($pg, $store, $kind, $segment);
 	test_outage($pg, $store, $kind);
-	ship($pg);
+	Store::ship($pg);
 	$pg->destroy;
 	$pg->pgbench_finish($load);
 
@@ -144,7 +105,7 @@ sub test_outage
 		},
 		'archiving to fail');
 	$store->up;
-	ship($pg);
+	Store::ship($pg);
 	pass("$kind: the backlog drains");
 	return;
 }

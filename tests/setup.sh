@@ -13,7 +13,7 @@ packages=(
 	make gcc libc6-dev pkg-config
 	libzstd-dev libsodium-dev libjansson-dev libinih-dev libxxhash-dev
 	libssl-dev libpq-dev libcurl4-openssl-dev libexpat1-dev libssh2-1-dev
-	age zstd jq procps util-linux openssh-server openssh-client
+	age zstd jq procps util-linux iproute2 nftables openssh-server openssh-client
 	clang clang-format valgrind
 	perl libipc-run-perl
 	openssl curl s3cmd ceph-mon ceph-osd radosgw ceph-common

@@ -442,14 +442,16 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 
 /*
  * Of a store that is only written to nothing need be read: that this is a
- * repository of this cluster was seen by whoever made it.
+ * repository of this cluster was seen by whoever made it.  Who has come with
+ * an identity has come to read.
  */
 static bool
 go_on_blind(Repo *repo, Error *denied)
 {
 	const RepoKeys *keys = repo->options.keys;
 
-	if (denied->code != ERR_DENIED || !keys->has_content_key)
+	if (denied->code != ERR_DENIED || !keys->has_content_key ||
+		keys->identities != NULL)
 		return false;
 	log_info("\"%s\" in %s may not be read; going on without it", REPO_JSON,
 			 repo->storage->where);

@@ -4,6 +4,7 @@
 #
 #	my $store = Store->new('s3', "$tmp/s3");	# posix, s3, azure, sftp
 #	$store->section('far', retries => 1)	# text for pgdr.conf; undef: no key
+#	$store->through($port)->section('far')	# by a proxy on loopback
 #	$store->list							# names of the objects
 #	$store->fetch($name)					# exactly as stored
 #	$store->put($name, $bytes)
@@ -12,6 +13,8 @@
 #	$store->down, ->up						# killed; there again, same data
 #	$store->hang, ->go_on					# it accepts, and does nothing
 #	$store->stop
+#	Store::use_in($pg, $text)				# sections instead of the directory's
+#	Store::ship($pg)						# ends a segment; archived: its name
 #
 # Objects are read and written by other programs than pgdr: s3cmd, curl, the
 # file system.  Servers end with the test.
@@ -65,6 +68,17 @@ sub section
 	return $text;
 }
 
+sub through
+{
+	my ($self, $port) = @_;
+	my $other = bless { %$self, owner => 0, keys => { %{ $self->{keys} } } }, ref $self;
+
+	$other->{keys}{port} = $port if exists $self->{keys}{port};
+	$other->{keys}{endpoint} =~ s/:$self->{port}\b/:$port/
+	  if exists $self->{keys}{endpoint};
+	return $other;
+}
+
 sub wipe
 {
 	my ($self) = @_;
@@ -84,7 +98,35 @@ sub signal
 	return;
 }
 
-# The process of that file, and all below it.
+# The configuration that pgdr init made, with other repositories.
+sub use_in
+{
+	my ($pg, $sections) = @_;
+	my $text = slurp_bytes($pg->config) =~ s/^\[repo:.*\z//msr;
+
+	spew($pg->config, $text . $sections);
+	return;
+}
+
+# Ends the current segment, and waits until the archiver is done with it.
+sub ship
+{
+	my ($pg) = @_;
+	my $segment = $pg->safe_psql('postgres',
+		q{SELECT pg_walfile_name(pg_create_restore_point('ship'))});
+
+	$pg->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	PgDr::poll(
+		sub {
+			$pg->safe_psql('postgres',
+				"SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver")
+			  eq 't';
+		},
+		"$segment to be archived");
+	return $segment;
+}
+
+# The processes, and all below them.
 sub pids_of
 {
 	my (@pids) = @_;
