@@ -21,6 +21,7 @@ my %store = (
 	local => Store->new('posix', "$tmp/local"),
 	s3 => Store->new('s3', "$tmp/s3"),
 	sftp => Store->new('sftp', "$tmp/sftp"));
+my $known; # a segment that all have
 my %proxy = map { $_ => FaultProxy->new($store{$_}{port}) } qw(s3 sftp);
 my %times = ('connect-timeout' => '1s', 'stall-timeout' => '1s', 'total-timeout' => '3s',
 	retries => 0);
@@ -238,7 +239,7 @@ $pg->pgdr_ok('repo-init');
 $pg->safe_psql('postgres', 'CREATE TABLE t AS SELECT md5(n::text) FROM generate_series(1, 60000) n');
 archiver(1);
 $pg->backup;
-my $known = Store::ship($pg);
+$known = Store::ship($pg);
 archiver(0);
 
 for my $name (@names)

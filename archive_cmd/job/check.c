@@ -56,6 +56,13 @@ check_warning(Check *c, const char *check, const char *object, Error *why)
 	report(c, check, object, true, why);
 }
 
+bool
+check_may_be_denied(const Check *c, const Error *why)
+{
+	return why->code == ERR_DENIED && c->repo->encrypted &&
+		   c->repo->options.keys->identities == NULL;
+}
+
 void
 check_member(Check *c, const char *check, const char *object, Error *why)
 {

@@ -109,11 +109,10 @@ not_archived(Check *c, Error *why)
 	free(failure);
 }
 
-/* What a host may not read, others have to look at. */
 static bool
 may_not_read(const Check *c, Error *why)
 {
-	if (why->code != ERR_DENIED)
+	if (!check_may_be_denied(c, why))
 		return false;
 	log_info("what was archived in repository \"%s\" may not be read from here",
 			 c->repo->options.storage.repo);

@@ -117,7 +117,7 @@ load(Check *c, Catalog *catalog)
 
 	if (catalog_load(c->repo, false, catalog, &why))
 		return true;
-	if (why.code == ERR_DENIED && c->repo->blind)
+	if (check_may_be_denied(c, &why))
 		log_info("backups in repository \"%s\" may not be read from here",
 				 c->repo->options.storage.repo);
 	else

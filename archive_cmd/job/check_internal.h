@@ -43,6 +43,12 @@ extern void check_member(Check *c, const char *check, const char *object,
 extern void check_warning(Check *c, const char *check, const char *object,
 						  Error *why);
 
+/*
+ * Is it only that a host without an identity may not read the store?  Others
+ * have to look at what is there.
+ */
+extern bool check_may_be_denied(const Check *c, const Error *why);
+
 /* Connects, and looks at the server's settings and archiver. */
 extern void check_server(Check *c);
 

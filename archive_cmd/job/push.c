@@ -18,6 +18,7 @@
 #include "base/thread.h"
 #include "job/push_existing.h"
 #include "job/push_lineage.h"
+#include "repo/object.h"
 
 /* One member of the set, by the thread that looks at it. */
 typedef struct Target
@@ -134,6 +135,27 @@ check_rivals(const Push *p, Error *err)
 
 /* ---- storing it ---- */
 
+/*
+ * Is what was stored just now kept from us?  That it was absent before, a
+ * store says also to those whom it would not let read it.
+ */
+static bool
+is_secret(const Push *p, size_t member, const PushRecord *record)
+{
+	ObjectMeta meta = {0};
+	Error why = ERROR_INIT;
+	bool secret;
+
+	if (p->targets[member].secret || !push_record_may_be_needed(record))
+		return p->targets[member].secret;
+	secret = !object_stat(p->set->members[member].repo, p->object, &meta, &why);
+	if (!secret)
+		push_record_not_needed(record);
+	object_meta_free(&meta);
+	error_clear(&why);
+	return secret;
+}
+
 /* Only ERR_EXISTS from the commit is proof against another pusher. */
 static void
 judge_one(Push *p, size_t member, FanoutResult result)
@@ -143,7 +165,7 @@ judge_one(Push *p, size_t member, FanoutResult result)
 
 	if (result == FANOUT_EXISTS)
 		accept(p, member, why);
-	else if (result == FANOUT_STORED && p->targets[member].secret)
+	else if (result == FANOUT_STORED && is_secret(p, member, &record))
 		push_record_write(&record, p->stored.plain_size, p->stored.content);
 }
 

@@ -3,7 +3,8 @@
  * push_record.c
  *	  Notes of what this host has put into stores that it may not read:
  *	  <spool>/pushed/<repository>/<sysid>-<major>/<file>, one line with size and
- *	  content hash.
+ *	  content hash; and <spool>/pushed/<repository>/readable, whose time is when
+ *	  it was last seen that none are needed.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,6 +27,8 @@
 /* A server asks again within minutes, or after a long time out of service. */
 #define RECORD_AGE (30 * 24 * 3600)
 #define SWEEP_EVERY 64 /* segments */
+/* Rights are taken away now and then. */
+#define READABLE_AGE 3600
 
 static char *
 record_dir(const PushRecord *r)
@@ -45,6 +48,50 @@ record_path(const PushRecord *r)
 	path = file_join(dir, file);
 	free(dir);
 	return path;
+}
+
+static char *
+readable_path(const PushRecord *r)
+{
+	return mem_printf("%s/pushed/%s/readable", r->spool, r->repo);
+}
+
+bool
+push_record_may_be_needed(const PushRecord *r)
+{
+	int64_t now = clock_now() / USECS_PER_SEC;
+	struct stat st;
+	char *path;
+	bool fresh;
+
+	if (r->spool == NULL)
+		return false;
+	path = readable_path(r);
+	fresh = stat(path, &st) == 0 && st.st_mtime <= now &&
+			st.st_mtime > now - READABLE_AGE;
+	free(path);
+	return !fresh;
+}
+
+/* If that cannot be written down, it is found out again the next time. */
+void
+push_record_not_needed(const PushRecord *r)
+{
+	char *dir = mem_printf("%s/pushed/%s", r->spool, r->repo);
+	char *path = readable_path(r);
+	Error ignored = ERROR_INIT;
+	int fd = -1;
+
+	if (file_mkdir_p(dir, 0700, &ignored))
+		fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd >= 0)
+	{
+		futimens(fd, NULL);
+		close(fd);
+	}
+	error_clear(&ignored);
+	free(path);
+	free(dir);
 }
 
 static void

@@ -23,6 +23,14 @@ typedef struct PushRecord
 } PushRecord;
 
 /*
+ * False if it was seen lately that this host may read what it has stored, so
+ * that no note of it is needed.
+ */
+extern bool push_record_may_be_needed(const PushRecord *record);
+/* It was seen now. */
+extern void push_record_not_needed(const PushRecord *record);
+
+/*
  * A note that cannot be written is a warning: the file itself is stored.
  * Notes that have become old are removed now and then.
  */
