@@ -10,7 +10,7 @@ BEGIN
 {
 	my @unshare = qw(unshare --user --net --map-current-user --keep-caps);
 
-	if (!$ENV{PGDR_TEST_NAMESPACE} && system(@unshare, 'true') == 0)
+	if (!$^C && !$ENV{PGDR_TEST_NAMESPACE} && system(@unshare, 'true') == 0)
 	{
 		$ENV{PGDR_TEST_NAMESPACE} = 1;
 		exec(@unshare, $^X, (map { "-I$_" } @INC), $0) or die "exec: $!";
