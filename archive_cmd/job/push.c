@@ -180,6 +180,12 @@ judge(Push *p, const bool *take, const FanoutResult *results, const Error *why)
 			judge_one(p, i, results[i]);
 		else if (!error_is_set(&p->set->members[i].why))
 			error_copy(&p->set->members[i].why, why);
+		/* without a why a member counts as one that has the file */
+		if (results[i] != FANOUT_STORED && results[i] != FANOUT_EXISTS &&
+			!error_is_set(&p->set->members[i].why))
+			error_set(&p->set->members[i].why, ERR_INTERNAL,
+					  "it is not known why \"%s\" was not stored",
+					  p->source->file);
 	}
 }
 

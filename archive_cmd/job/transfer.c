@@ -205,11 +205,36 @@ copy_from_any(TransferWorker *w, const Transfer *t, Repo *to,
 	return error_is_set(err) ? false : no_source(t, err);
 }
 
+/*
+ * Between the look at all objects and now another repair may have healed it;
+ * or it was only misread, on its way to us.  Then it is not to be touched.
+ */
+static bool
+is_sound_after_all(Repo *to, const Transfer *t, bool *sound, Error *err)
+{
+	Error why = ERROR_INIT;
+
+	*sound = object_check_opens(to, t->name, sound, &why) && *sound;
+	if (why.code == ERR_DAMAGED || why.code == ERR_MISMATCH)
+		error_clear(&why);
+	error_move(err, &why);
+	return !error_is_set(err);
+}
+
+static bool
+put_aside(Repo *to, const Transfer *t, bool *sound, Error *err)
+{
+	if (!is_sound_after_all(to, t, sound, err))
+		return false;
+	return *sound || quarantine_object(to, t->name, err);
+}
+
 static bool
 transfer(TransferWorker *w, const Transfer *t, const char **source,
 		 bool *at_target, Error *err)
 {
 	Repo *to = repo_of(w, t->target, err);
+	bool sound = false;
 
 	*source = NULL;
 	*at_target = true;
@@ -220,9 +245,9 @@ transfer(TransferWorker *w, const Transfer *t, const char **source,
 		*at_target = false;
 		return false;
 	}
-	if (t->kind != TRANSFER_COPY && !quarantine_object(to, t->name, err))
+	if (t->kind != TRANSFER_COPY && !put_aside(to, t, &sound, err))
 		return false;
-	return t->kind == TRANSFER_QUARANTINE ||
+	return sound || t->kind == TRANSFER_QUARANTINE ||
 		   copy_from_any(w, t, to, source, at_target, err);
 }
 
