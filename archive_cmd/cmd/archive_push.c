@@ -151,12 +151,14 @@ look_ahead(Context *ctx, const AheadSpool *spool, const PushResult *result,
 static bool
 push(Context *ctx, const PgControl *control, PushResult *result, Error *err)
 {
+	const PushJob job = {.path = ctx_argument(ctx, 0),
+						 .control = control,
+						 .threads = ctx_settings(ctx, err)->process_max};
 	RepoSet *set;
 
 	ctx_only_writes(ctx);
 	set = ctx_repo_set(ctx, err);
-	if (set == NULL ||
-		!push_file(set, ctx_argument(ctx, 0), control, result, err))
+	if (set == NULL || !push_run(set, &job, result, err))
 		return false;
 	tell(ctx, result, ctx_outcomes_json(set, "stored"), false);
 	return true;

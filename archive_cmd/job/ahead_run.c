@@ -47,7 +47,7 @@ typedef struct Pusher
 	size_t next;
 	uint64_t tickets;                /* given out so far */
 	uint64_t *holding;               /* by worker: its ticket, or NOBODY */
-	char (*files)[WAL_NAME_LEN + 1]; /* by worker */
+	char (*files)[WAL_NAME_LEN + 1]; /* by worker: in hand, or "" */
 	uint64_t acknowledged;
 	int64_t looked_at;  /* monotonic: in vain */
 	int64_t idle_since; /* likewise; 0: not idle */
@@ -89,7 +89,7 @@ is_in_hand(const Pusher *p, const char *file)
 {
 	for (int i = 0; i < p->o->workers; i++)
 	{
-		if (p->holding[i] != NOBODY && strcmp(p->files[i], file) == 0)
+		if (strcmp(p->files[i], file) == 0)
 			return true;
 	}
 	return false;
@@ -188,7 +188,7 @@ rest(Pusher *p, size_t waiting)
 
 	for (int i = 0; i < p->o->workers; i++)
 	{
-		if (p->holding[i] != NOBODY)
+		if (p->files[i][0] != '\0')
 			return TAKEN_NONE;
 	}
 	if (p->idle_since == 0)
@@ -277,13 +277,22 @@ wait_for_turn(void *arg, Error *err)
 	return thread_check_stop(err);
 }
 
+/* It is durable: the next may follow. */
 static void
-pass_on(Worker *w, bool acknowledged)
+pass_on(Worker *w)
 {
 	pthread_mutex_lock(&w->p->lock);
 	w->p->holding[w->number] = NOBODY;
-	w->p->acknowledged += acknowledged;
 	pthread_cond_broadcast(&w->p->turn);
+	pthread_mutex_unlock(&w->p->lock);
+}
+
+static void
+put_down(Worker *w)
+{
+	pthread_mutex_lock(&w->p->lock);
+	w->p->files[w->number][0] = '\0';
+	w->p->acknowledged++;
 	pthread_mutex_unlock(&w->p->lock);
 }
 
@@ -317,6 +326,7 @@ push_one(Worker *w, RepoSet *set, const char *file, Error *err)
 			ahead_failure_write(o->spool, file, err);
 		return false;
 	}
+	pass_on(w);
 	outcomes = push_outcomes_json(set);
 	done = ahead_ack_write(o->spool, &result, outcomes, err);
 	json_free(outcomes);
@@ -342,10 +352,10 @@ work(void *arg, int number, Error *err)
 			clock_sleep(NAP);
 			continue;
 		}
+		/* who fails keeps the turn: none behind it is stored */
 		done = push_one(&w, set, p->files[number], err);
-		/* a failure stops the others before they see that we let go */
 		if (done)
-			pass_on(&w, true);
+			put_down(&w);
 	}
 	return false;
 }

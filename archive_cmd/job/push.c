@@ -295,6 +295,7 @@ push_run(RepoSet *set, const PushJob *job, PushResult *out, Error *err)
 	if (done)
 	{
 		source.gate = job->gate;
+		source.threads = job->threads;
 		memcpy(out->name, source.file, sizeof(out->name));
 		out->source = source.before;
 		p.object = repo_wal_name(&p.home, &source.name);

@@ -38,6 +38,7 @@ typedef struct PushJob
 	const char *path;
 	const PgControl *control;
 	const PushGate *gate; /* or NULL */
+	int threads;          /* to compress with; 0: none but this */
 } PushJob;
 
 /*

@@ -119,7 +119,7 @@ bool
 push_source_open(const char *path, const PgControl *control, PushSource *out,
 				 Error *err)
 {
-	*out = (PushSource){.path = path, .fd = -1};
+	*out = (PushSource){.path = path, .fd = -1, .control = control};
 	if (!take_name(out, err) || !open_file(out, err))
 		return false;
 	if (push_source_is_wal(out))

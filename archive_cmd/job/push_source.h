@@ -26,6 +26,8 @@ typedef struct PushSource
 	char file[WAL_FILE_NAME_MAX]; /* its name alone */
 	WalName name;
 	const struct PushGate *gate; /* or NULL */
+	int threads;                 /* to compress with; 0: this one */
+	const PgControl *control;
 	int fd;
 	struct stat before; /* as it was opened */
 	WalPageHeader page; /* of segments, whole and partial */

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "job/push.h"
+#include "job/push_help.h"
 #include "pg/wal_scan.h"
 #include "repo/object.h"
 
@@ -77,6 +78,13 @@ make_extra(const PushSource *s, const PgControl *control,
 /* Room for the two times, which are known only at the end. */
 #define TIMES_ROOM 128
 
+/* Threads have to be started, which a few frames are not worth. */
+static int
+threads_for(const PushSource *s)
+{
+	return (uint64_t) s->before.st_size >= 4 * FRAME ? s->threads : 0;
+}
+
 static ObjectSpec
 make_spec(const PushSource *s, const PgControl *control, const char *name)
 {
@@ -118,12 +126,11 @@ send_piece(void *arg, const void *data, size_t len, Error *err)
 	return !sending->refused;
 }
 
-bool
-push_store(Repo *repo, PushSource *s, const PgControl *control, PushStored *out,
-		   Error *err)
+static bool
+store(Repo *repo, PushSource *s, const ObjectSpec *spec, PushStored *out,
+	  Error *err)
 {
-	ObjectSpec spec = make_spec(s, control, out->object);
-	Sending sending = {.writer = object_create(repo, &spec, err)};
+	Sending sending = {.writer = object_create(repo, spec, err)};
 	WalScanResult scan = {0};
 	ObjectMeta meta = {0};
 	Json *extra;
@@ -146,12 +153,27 @@ push_store(Repo *repo, PushSource *s, const PgControl *control, PushStored *out,
 		object_abort(sending.writer);
 		return false;
 	}
-	extra = make_extra(s, control, &scan);
+	extra = make_extra(s, s->control, &scan);
 	done = object_commit(sending.writer, extra, &meta, err);
 	memcpy(out->content, meta.content, CONTENT_LEN);
 	out->plain_size = meta.plain_size;
 	out->stored_size = meta.payload_size + meta.head_len;
 	object_meta_free(&meta);
 	json_free(extra);
+	return done;
+}
+
+bool
+push_store(Repo *repo, PushSource *s, const PgControl *control, PushStored *out,
+		   Error *err)
+{
+	ObjectSpec spec = make_spec(s, control, out->object);
+	PushHelp help;
+	bool done;
+
+	push_help_begin(&help, threads_for(s), repo->options.compress_level);
+	spec.pool = help.pool;
+	done = store(repo, s, &spec, out, err);
+	push_help_end(&help);
 	return done;
 }
