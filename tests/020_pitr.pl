@@ -209,6 +209,16 @@ my ($state, $log) = $shut->try_recovery;
 is($state, 'down', 'action shutdown: the server stops');
 like($log, qr/shutdown at recovery target/, 'at the target');
 
+# A copy that shall not get in the way of the primary.
+my $quiet = $pg->sibling('quiet');
+my $quiet_dir = $quiet->node->data_dir;
+($state) = $quiet->pgdr('restore', '--target-dir', $quiet_dir, '--archive-mode=on');
+is($state, 2, 'archive_mode can only be switched off');
+my $told = $quiet->pgdr_ok('restore', '--target-dir', $quiet_dir, '--archive-mode=off');
+like($told, qr/does not archive/, 'a copy that does not archive');
+like(slurp_bytes("$quiet_dir/postgresql.auto.conf"),
+	qr/^archive_mode = 'off'$(?!.*archive_mode)/ms, 'has it in its configuration');
+
 # ---- without pgdr, as the format's description says ----
 
 # The commands in doc/repository-format.md, up to the start of the server.

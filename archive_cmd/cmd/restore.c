@@ -57,6 +57,7 @@ static const OptionSpec options[] = {
 	 "promote (default), pause, or shutdown"},
 	{"target-exclusive", OPTION_FLAG, NULL, "end just before the target"},
 	{"standby", OPTION_FLAG, NULL, "make a standby"},
+	{"archive-mode", OPTION_TEXT, "off", "make a copy that does not archive"},
 	{"tablespace-map", OPTION_LIST, "OLD=NEW",
 	 "other location for a tablespace (path or OID)"},
 	{"force", OPTION_FLAG, NULL, "delete what is in the directory first"},
@@ -99,6 +100,23 @@ read_target(const Context *ctx, RestoreOptions *job, Error *err)
 						 "--target-exclusive goes with a target of type "
 						 "time, lsn, or xid only");
 	return true;
+}
+
+/*
+ * PostgreSQL has other values as well, but those are the restored server's own
+ * business.
+ */
+static bool
+read_archive_mode(const Context *ctx, RestoreOptions *job, Error *err)
+{
+	const char *mode = ctx_option(ctx, "archive-mode");
+
+	job->archive_off = mode != NULL;
+	if (mode == NULL || strcmp(mode, "off") == 0)
+		return true;
+	error_set(err, ERR_USAGE, "invalid value \"%s\" of --archive-mode", mode);
+	return error_hint(err, "It can only be off; without the option the "
+						   "setting stays as it is in the backup.");
 }
 
 static bool
@@ -235,6 +253,8 @@ read_options(Context *ctx, Given *g, Error *err)
 	g->job.target_timeline = ctx_option(ctx, "target-timeline");
 	g->job.target_action = ctx_option(ctx, "target-action");
 	g->job.standby = ctx_flag(ctx, "standby");
+	if (!read_archive_mode(ctx, &g->job, err))
+		return false;
 	g->job.maps = g->maps;
 	g->job.map_count = g->map_count;
 	g->job.force = ctx_flag(ctx, "force");
@@ -362,7 +382,10 @@ print_plan(Context *ctx, const Given *g, const RestorePlan *plan)
 static void
 print_archiving(Context *ctx, const Given *g)
 {
-	if (strcmp(g->target_dir, g->job.live_pgdata) == 0)
+	if (g->job.archive_off)
+		ctx_print(ctx, "It does not archive, because archive_mode is off in "
+					   "postgresql.auto.conf.\n");
+	else if (strcmp(g->target_dir, g->job.live_pgdata) == 0)
 		ctx_print(ctx, "With archive_mode on, it goes on archiving into the "
 					   "same repository.\n");
 	else

@@ -41,6 +41,7 @@ typedef struct RestoreOptions
 	const char *target_action;   /* NULL (promote), "promote", "pause",
 								 * "shutdown" */
 	bool standby;                /* standby.signal instead of recovery.signal */
+	bool archive_off;            /* archive_mode = off: it is a copy only */
 	const TablespaceMap *maps;
 	size_t map_count;
 	bool force;          /* empty the target directory first */
@@ -117,7 +118,8 @@ extern bool restore_check_plan(const RestorePlan *plan, bool skip_wal_check,
  *
  * Of the settings in the restored postgresql.auto.conf, recovery_target*,
  * restore_command, archive_cleanup_command and recovery_end_command go, and
- * those of this recovery are added; everything else stays.
+ * those of this recovery are added, and archive_mode = off if that is asked
+ * for; everything else stays.
  */
 extern bool restore_run(RepoSet *set, const RestoreOptions *options,
 						const RestorePlan *plan, Error *err);

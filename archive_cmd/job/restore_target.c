@@ -290,6 +290,9 @@ restore_target_settings(StrBuf *out, const RestoreOptions *options,
 
 	if (options->restore_command != NULL)
 		restore_setting(out, "restore_command", options->restore_command);
+	/* behind whatever the file says of it: the last one counts */
+	if (options->archive_off)
+		restore_setting(out, "archive_mode", "off");
 	timeline_setting(out, options, plan);
 	if (branch)
 		branch_setting(out, plan);

@@ -130,6 +130,12 @@ test_settings(void)
 		 "restore_command = 'a\\nb'\n"
 		 "recovery_target_timeline = 'latest'\n",
 		 "a standby follows");
+	o.archive_off = true;
+	told(&o, 1,
+		 "restore_command = 'a\\nb'\n"
+		 "archive_mode = 'off'\n"
+		 "recovery_target_timeline = 'latest'\n",
+		 "a copy does not archive");
 	o = (RestoreOptions){.target_type = TARGET_TIME,
 						 .target = "2026-11-21T00:18:29.000001Z"};
 	told(&o, 3,
