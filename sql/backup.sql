@@ -62,7 +62,7 @@ SELECT timeline, reachable, missing_segment, label = :'b_label' AS label,
 FROM dr.recovery_window;
 
 -- the mirror is written by looking, not by hand
-INSERT INTO dr.repository (name, store, synced_at) VALUES ('x', 'x', now());
+INSERT INTO dr.repository (name, store, synced_at, required) VALUES ('x', 'x', now(), true);
 RESET ROLE;
 DELETE FROM dr.repository;
 SELECT count(*) FROM dr.backup;

@@ -59,7 +59,11 @@ CREATE TABLE dr.repository (
 	format integer,
 	encrypted boolean,
 	created_at timestamptz,
-	synced_at timestamptz NOT NULL
+	synced_at timestamptz,
+	required boolean NOT NULL,
+	missing_backups bigint,
+	missing_segments bigint,
+	problem text
 );
 
 COMMENT ON TABLE dr.repository IS 'repositories, as of their last dr.sync()';
@@ -71,7 +75,11 @@ COMMENT ON COLUMN dr.repository.id IS 'identifier that it was created with';
 COMMENT ON COLUMN dr.repository.format IS 'version of its format';
 COMMENT ON COLUMN dr.repository.encrypted IS 'are its objects encrypted?';
 COMMENT ON COLUMN dr.repository.created_at IS 'when it was created';
-COMMENT ON COLUMN dr.repository.synced_at IS 'when it was looked at';
+COMMENT ON COLUMN dr.repository.synced_at IS 'when it was last looked at; null if it never could be';
+COMMENT ON COLUMN dr.repository.required IS 'is nothing archived or backed up unless it is in this one?';
+COMMENT ON COLUMN dr.repository.missing_backups IS 'backups that another repository has and this one should; null if there is no other';
+COMMENT ON COLUMN dr.repository.missing_segments IS 'WAL segments, likewise';
+COMMENT ON COLUMN dr.repository.problem IS 'why it could not be looked at the last time; the other tables have what was seen before';
 
 CREATE TABLE dr.backup (
 	repository text NOT NULL REFERENCES dr.repository ON DELETE CASCADE,
@@ -220,13 +228,11 @@ RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-	repository_name text;
 BEGIN
-	IF (SELECT count(*) FROM unnest(items) AS u(item)
-		WHERE item->>'type' = 'repository') <> 1
+	IF NOT EXISTS (SELECT FROM unnest(items) AS u(item)
+				   WHERE item->>'type' = 'repository')
 	THEN
-		RAISE EXCEPTION 'listing does not name one repository'
+		RAISE EXCEPTION 'listing does not name a repository'
 			USING ERRCODE = 'protocol_violation';
 	END IF;
 
@@ -239,20 +245,29 @@ BEGIN
 		RETURN;
 	END IF;
 
-	DELETE FROM dr.repository;
+	-- Of one that could not be looked at, what was seen before stays.
+	DELETE FROM dr.repository AS old
+		WHERE NOT EXISTS (SELECT FROM unnest(items) AS u(item)
+						  WHERE item->>'type' = 'repository'
+							AND item->>'name' = old.name
+							AND item ? 'problem');
 
 	INSERT INTO dr.repository
 		SELECT r.name, r.store, r.path, r.target, r.id, r.format,
-			   r.encrypted, r.created, listed_at
+			   r.encrypted, r.created,
+			   CASE WHEN r.problem IS NULL THEN listed_at END,
+			   r.required, r.missing_backups, r.missing_segments, r.problem
 		FROM unnest(items) AS u(item),
 			 jsonb_to_record(item) AS r(name text, store text, path text,
 				target text, id text, format integer, encrypted boolean,
-				created timestamptz)
+				created timestamptz, required boolean, missing_backups bigint,
+				missing_segments bigint, problem text)
 		WHERE item->>'type' = 'repository'
-		RETURNING name INTO repository_name;
+		ON CONFLICT (name) DO UPDATE
+			SET required = excluded.required, problem = excluded.problem;
 
 	INSERT INTO dr.backup
-		SELECT repository_name, r.label, r.target, r.backup_type, r.state,
+		SELECT r.repository, r.label, r.target, r.backup_type, r.state,
 			   r.sysid, r.major, r.version_num, r.start_timeline, r.timeline,
 			   r.start_lsn, r.stop_lsn, r.start_time, r.stop_time,
 			   r.plain_bytes, r.stored_bytes, r.files, r.packs,
@@ -260,7 +275,7 @@ BEGIN
 			   r.verified_at, r.verified_ok, r.verified_deep,
 			   r.parent, r.annotations, r.problem
 		FROM unnest(items) AS u(item),
-			 jsonb_to_record(item) AS r(label text, target text,
+			 jsonb_to_record(item) AS r(repository text, label text, target text,
 				backup_type text, state text, sysid numeric, major integer,
 				version_num integer, start_timeline integer, timeline integer,
 				start_lsn pg_lsn, stop_lsn pg_lsn, start_time timestamptz,
@@ -272,11 +287,11 @@ BEGIN
 		WHERE item->>'type' = 'backup';
 
 	INSERT INTO dr.wal_range
-		SELECT repository_name, r.sysid, r.major, r.timeline, r.segment_size,
+		SELECT r.repository, r.sysid, r.major, r.timeline, r.segment_size,
 			   r.first_segment, r.last_segment, r.start_lsn, r.end_lsn,
 			   r.segments, r.stored_bytes, r.first_commit, r.last_commit
 		FROM unnest(items) AS u(item),
-			 jsonb_to_record(item) AS r(sysid numeric, major integer,
+			 jsonb_to_record(item) AS r(repository text, sysid numeric, major integer,
 				timeline integer, segment_size bigint, first_segment text,
 				last_segment text, start_lsn pg_lsn, end_lsn pg_lsn,
 				segments bigint, stored_bytes bigint,
@@ -284,21 +299,21 @@ BEGIN
 		WHERE item->>'type' = 'wal_range';
 
 	INSERT INTO dr.timeline
-		SELECT repository_name, r.sysid, r.major, r.timeline,
+		SELECT r.repository, r.sysid, r.major, r.timeline,
 			   (r.ancestors->-1->>'timeline')::integer,
 			   (r.ancestors->-1->>'end_lsn')::pg_lsn,
 			   r.has_history
 		FROM unnest(items) AS u(item),
-			 jsonb_to_record(item) AS r(sysid numeric, major integer,
+			 jsonb_to_record(item) AS r(repository text, sysid numeric, major integer,
 				timeline integer, ancestors jsonb, has_history boolean)
 		WHERE item->>'type' = 'timeline';
 
 	INSERT INTO dr.recovery_window
-		SELECT repository_name, r.sysid, r.major, r.timeline, r.label,
+		SELECT r.repository, r.sysid, r.major, r.timeline, r.label,
 			   r.from_lsn, r.from_time, r.to_lsn, r.to_time, NOT r.hole,
 			   r.missing_segment
 		FROM unnest(items) AS u(item),
-			 jsonb_to_record(item) AS r(sysid numeric, major integer,
+			 jsonb_to_record(item) AS r(repository text, sysid numeric, major integer,
 				timeline integer, label text, from_lsn pg_lsn,
 				from_time timestamptz, to_lsn pg_lsn, to_time timestamptz,
 				hole boolean, missing_segment text)
@@ -314,7 +329,7 @@ CREATE PROCEDURE dr.sync()
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'dr_sync';
 
-COMMENT ON PROCEDURE dr.sync() IS 'looks at the repository and brings the tables up to date';
+COMMENT ON PROCEDURE dr.sync() IS 'looks at the repositories and brings the tables up to date';
 
 CREATE PROCEDURE dr.create_backup(
 	target text DEFAULT 'cluster',
