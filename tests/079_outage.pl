@@ -15,6 +15,9 @@ my $seconds = $ENV{PGDR_OUTAGE} // (soak() ? 600 : 10);
 my %store = map { $_ => Store->new($_, "$tmp/$_") } qw(s3 sftp);
 my $pg = PgDr->new_cluster('outage', wal_segsize => 1);
 
+# What piled up has to be replayed.
+$PostgreSQL::Test::Utils::timeout_default = 1800 if $seconds > 60;
+
 sub failed
 {
 	return $pg->safe_psql('postgres', 'SELECT failed_count FROM pg_stat_archiver');
@@ -45,6 +48,28 @@ my ($rc, @lines) = $pg->pgdr_json('check', '--no-archive');
 is($rc, 10, 'check reports it');
 is(scalar(grep { $_->{type} eq 'problem' && $_->{check} eq 'repository' } @lines), 2,
 	'of both repositories') or diag(explain(\@lines));
+
+# While a store hangs, one can look at those who wait for it.
+sub niceness_of
+{
+	my (@args) = @_;
+	my $run = $pg->pgdr_start('--repo=sftp', @args);
+	my $nice;
+
+	PgDr::poll(sub {
+		$nice = (split ' ', slurp_bytes("/proc/$run->{KIDS}[0]{PID}/stat") =~ s/^.*\)//sr)[16];
+		return $nice != 0 || time - $start > 3 }, 'a priority');
+	$run->kill_kill;
+	return $nice;
+}
+
+$pg->set_config(nice => 7);
+$start = time;
+is(niceness_of('verify'), 7, 'verify is nice');
+is(niceness_of('backup'), 7, 'so is a backup');
+is(niceness_of('archive-get', '0000000100000000000000F0', "$tmp/none"), 0,
+	'a recovery that waits is not kept waiting');
+$pg->set_config(nice => undef);
 $store{s3}->up;
 $store{sftp}->go_on;
 $start = time;

@@ -206,4 +206,5 @@ const Command cmd_backup = {.name = "backup",
 							.arguments = "",
 							.summary = "take a base backup of the cluster",
 							.options = options,
-							.run = run_backup};
+							.run = run_backup,
+							.is_nice = true};

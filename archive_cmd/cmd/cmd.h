@@ -81,6 +81,8 @@ typedef struct Command
 	int (*exit_status)(const Error *err);
 	/* What it prints is all that it does: not to be heard is to fail. */
 	bool is_query;
+	/* Takes long, and nobody waits for each second: "nice" is for it. */
+	bool is_nice;
 } Command;
 
 /* ---- what a command reads ---- */

@@ -7,13 +7,16 @@
  */
 #include "cmd/context.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "cmd/output.h"
 
@@ -138,12 +141,26 @@ ctx_only_writes(Context *ctx)
 	ctx->write_only = true;
 }
 
+/* Threads that are started later have it, too. */
+static void
+be_nice(const Context *ctx)
+{
+	if (ctx->command->is_nice && ctx->settings.nice > 0 &&
+		setpriority(PRIO_PROCESS, 0, ctx->settings.nice) != 0)
+		log_warning("could not lower the priority to %d: %s",
+					ctx->settings.nice, strerror(errno));
+}
+
 const Settings *
 ctx_settings(Context *ctx, Error *err)
 {
 	if (!ctx->settings_loaded)
+	{
 		ctx->settings_loaded = settings_load(ctx_option(ctx, "config"),
 											 &ctx->settings, err);
+		if (ctx->settings_loaded)
+			be_nice(ctx);
+	}
 	return ctx->settings_loaded ? &ctx->settings : NULL;
 }
 

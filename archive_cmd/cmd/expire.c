@@ -189,4 +189,5 @@ const Command cmd_expire = {
 	.arguments = "",
 	.summary = "remove what the retention rules give up",
 	.options = options,
-	.run = run_expire};
+	.run = run_expire,
+	.is_nice = true};

@@ -134,4 +134,5 @@ const Command cmd_repair = {.name = "repair",
 							.arguments = "",
 							.summary = "heal repositories from one another",
 							.options = options_table,
-							.run = run_repair};
+							.run = run_repair,
+							.is_nice = true};

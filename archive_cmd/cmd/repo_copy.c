@@ -89,4 +89,5 @@ const Command cmd_repo_copy = {.name = "repo-copy",
 							   .arguments = "",
 							   .summary = "fill a repository from another one",
 							   .options = options_table,
-							   .run = run_repo_copy};
+							   .run = run_repo_copy,
+							   .is_nice = true};

@@ -520,4 +520,5 @@ const Command cmd_restore = {
 	.arguments = "",
 	.summary = "restore a backup, to recover to a target",
 	.options = options,
-	.run = run_restore};
+	.run = run_restore,
+	.is_nice = true};

@@ -44,6 +44,7 @@ static const KeySpec global_keys[] = {
 	KEY("pgdata", take_path, GLOBAL(pgdata), .required = true),
 	KEY("connection", take_text, GLOBAL(connection)),
 	KEY("spool-path", take_path, GLOBAL(spool_path)),
+	KEY("nice", take_int, GLOBAL(nice), .max = 19),
 	KEY("process-max", take_int, GLOBAL(process_max), .min = 1, .max = 64),
 	KEY("push-ahead", take_int, GLOBAL(push_ahead), .min = 0, .max = 1024),
 	KEY("compress-level", take_int, GLOBAL(compress_level), .min = -7,

@@ -33,6 +33,7 @@ typedef struct Settings
 	char *connection;
 	char *spool_path;
 	int process_max;
+	int nice;       /* of commands that take long; 0: as started */
 	int push_ahead; /* segments; 0: no look-ahead */
 	int compress_level;
 	bool encrypt; /* encryption = age (default) | none */

@@ -144,4 +144,5 @@ const Command cmd_verify = {.name = "verify",
 							.max_args = 1,
 							.options = options_table,
 							.run = run_verify,
-							.is_query = true};
+							.is_query = true,
+							.is_nice = true};

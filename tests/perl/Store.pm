@@ -25,6 +25,7 @@ use strict;
 use warnings;
 
 use Carp qw(confess);
+use Errno;
 use File::Find ();
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
@@ -94,7 +95,8 @@ sub signal
 {
 	my ($self, $signal) = @_;
 
-	kill($signal, $_) or confess "kill $signal $_: $!" for $self->pids;
+	# a session may have ended since it was listed
+	kill($signal, $_) or $!{ESRCH} or confess "kill $signal $_: $!" for $self->pids;
 	return;
 }
 

@@ -89,7 +89,7 @@ test_values(void)
 {
 	ok(load("[global]\ncluster = my-cluster_1\npgdata = /srv//pg/\n"
 			"connection = host=/tmp port=5433\nspool-path = /spool\n"
-			"process-max = 64\ncompress-level = -7\n"
+			"nice = 19\nprocess-max = 64\ncompress-level = -7\n"
 			"recipient = " RECIPIENT "\nrecipient = " RECIPIENT "\n"
 			"identity-file = /k/id\npassphrase-file = /k/pass\n"
 			"content-key-file = /k/content\narchive-timeout = 2min\n"
@@ -101,6 +101,7 @@ test_values(void)
 	is_str(s.pgdata, "/srv/pg", "a path is cleaned");
 	is_str(s.connection, "host=/tmp port=5433", "connection");
 	is_int(s.process_max, 64, "process-max");
+	is_int(s.nice, 19, "nice");
 	is_int(s.compress_level, -7, "compress-level");
 	ok(s.encrypt, "encryption is on");
 	is_int((int64_t) s.recipient_count, 2, "two recipients");
@@ -144,6 +145,7 @@ test_refused(void)
 	refused("[global]\ncluster = a/b\n", "a/b", "a name with a slash");
 	refused("[global]\npgdata = pg\n", "\"pg\"", "a relative path");
 	refused("[global]\npgdata =\n", "\"\"", "an empty path");
+	refused("[global]\nnice = 20\n", "\"20\"", "too nice");
 	refused("[global]\nprocess-max = 0\n", "\"0\"", "too small a number");
 	refused("[global]\nprocess-max = 65\n", "\"65\"", "too large a number");
 	refused("[global]\nprocess-max = 4x\n", "\"4x\"", "no number");
