@@ -87,6 +87,14 @@ sub unfinished
 	return grep { basename($_) =~ /^\./ } repository_files($dir);
 }
 
+# Temporary files are no objects; they are collected after a day.
+sub objects_of
+{
+	my ($view) = @_;
+	return grep { !m{/\.[^/]+\.tmp$} }
+	  map { s/^.*?\/repo\///r } repository_files($view->repo);
+}
+
 sub backups
 {
 	my ($view) = @_;
@@ -367,7 +375,7 @@ for my $command ([ 'expire', '--keep-full=1' ], [ 'delete', $older ])
 	my $view = clone_view($pg, "$tmp/expire");
 	my $measure = measure($view, @$command);
 	$view->pgdr_ok('expire', '--keep-full=1', \%later) if $name eq 'expire';
-	my @after = map { s/^.*?\/repo\///r } repository_files($view->repo);
+	my @after = objects_of($view);
 
 	note("$name: $measure->{calls} calls");
 	for my $n (1 .. max(4, $trials / 2))
@@ -387,11 +395,8 @@ for my $command ([ 'expire', '--keep-full=1' ], [ 'delete', $older ])
 		my ($again, undef, $err) = $view->pgdr(
 			$state || $name eq 'expire' ? @$command : 'expire', \%later);
 		push @wrong, "the next $name ends with $again: $err" if $again != 0;
-		# temporary files are collected after a day
-		my @now = grep { !m{/\.[^/]+\.tmp$} }
-		  map { s/^.*?\/repo\///r } repository_files($view->repo);
-		push @wrong, "the next $name does not complete it: @now"
-		  if "@now" ne "@after";
+		push @wrong, "the next $name does not complete it"
+		  if join(' ', objects_of($view)) ne "@after";
 		all_right("$name $n was killed", @wrong);
 	}
 	sound_ok("after a killed $name", $view);
