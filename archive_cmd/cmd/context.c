@@ -141,11 +141,15 @@ ctx_only_writes(Context *ctx)
 	ctx->write_only = true;
 }
 
-/* Threads that are started later have it, too. */
+/*
+ * Threads that are started later have it, too.  Who started us may have been
+ * nicer than that.
+ */
 static void
 be_nice(const Context *ctx)
 {
-	if (ctx->command->is_nice && ctx->settings.nice > 0 &&
+	if (ctx->command->is_nice &&
+		ctx->settings.nice > getpriority(PRIO_PROCESS, 0) &&
 		setpriority(PRIO_PROCESS, 0, ctx->settings.nice) != 0)
 		log_warning("could not lower the priority to %d: %s",
 					ctx->settings.nice, strerror(errno));
