@@ -5,7 +5,7 @@
 
 set -euo pipefail
 
-packages=(pgbackrest barman gnuplot-nox)
+packages=(pgbackrest gnuplot-nox)
 
 missing=()
 for package in "${packages[@]}"
