@@ -28,7 +28,7 @@ sub configure
 sub objects
 {
 	my ($name) = @_;
-	return grep { !m{^quarantine/|/\.[^/]+\.tmp$|/(?:lease|mark)/} }
+	return grep { !m{^quarantine/|(?:^|/)\.[^/]+\.tmp$|/(?:lease|mark)/} }
 	  map { s/^\Q$repo{$name}\E\///r } repository_files($repo{$name});
 }
 
