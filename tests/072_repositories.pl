@@ -474,6 +474,7 @@ $pg->pgdr_ok('verify');    # leaves marks
 		[ 'repo.json', 'repo.json' ],
 		[ 'backup history', (shuffle objects('\.backup$'))[0] ],
 		[ 'lease', (objects("backup/$second/lease/"))[0] ],
+		[ 'later lease', (objects("backup/$second/lease/"))[-1] ],
 		[ 'mark', (objects("backup/$second/mark/"))[0] ]);
 
 	@kinds = map { [ $_, $_ ] } objects('.') if soak();
@@ -492,6 +493,8 @@ $pg->pgdr_ok('verify');    # leaves marks
 				my $bytes = slurp_bytes($path);
 				# every other one in the head, part of which only the key guards
 				my $at = int rand(++$trials % 2 ? 300 : length $bytes);
+				# a byte of the key that is wrapped for the recipient
+				$at = 52 if $what eq 'later lease';
 
 				$how eq 'removed' ? unlink $path : rewrite($path, flip_bit($bytes, $at, int rand 8));
 				my ($rc, @lines) = $pg->pgdr_json('repair');

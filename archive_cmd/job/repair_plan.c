@@ -169,12 +169,38 @@ opens_elsewhere(const Repair *r, size_t member, const char *name)
 	return false;
 }
 
+/*
+ * A lease or a mark may be in this repository alone.  It is for the same
+ * recipients as the manifest of its backup: if that one opens, it should.
+ */
+static bool
+fellow_opens(const Repair *r, size_t member, const char *name)
+{
+	char *label = inventory_label(name);
+	char *manifest;
+	Error ignored = ERROR_INIT;
+	bool opens = false;
+
+	if (label != NULL && kind_for(name, label) == TRANSFER_QUARANTINE)
+	{
+		manifest = repo_manifest_name(label);
+		if (!object_check_opens(r->set->members[member].repo, manifest, &opens,
+								&ignored))
+			opens = false;
+		free(manifest);
+	}
+	error_clear(&ignored);
+	free(label);
+	return opens;
+}
+
 static bool
 is_damaged(const Repair *r, size_t member, const InventoryItem *item)
 {
 	return item->state == ITEM_DAMAGED || item->state == ITEM_UNREADABLE ||
 		   (item->state == ITEM_CLOSED &&
-			opens_elsewhere(r, member, item->name));
+			(opens_elsewhere(r, member, item->name) ||
+			 fellow_opens(r, member, item->name)));
 }
 
 static bool
