@@ -34,12 +34,14 @@ is_installed()
 	[ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# The client's package has pg_config and the makefiles, but no headers.
 has_server()
 {
-	local pgxs
+	local pg_config=${PG_CONFIG:-pg_config}
 
-	pgxs=$("${PG_CONFIG:-pg_config}" --pgxs 2>/dev/null) && [ -f "$pgxs" ] &&
-		[ -x "$("${PG_CONFIG:-pg_config}" --bindir)/postgres" ]
+	[ -f "$("$pg_config" --pgxs 2>/dev/null)" ] &&
+		[ -f "$("$pg_config" --includedir-server)/postgres.h" ] &&
+		[ -x "$("$pg_config" --bindir)/postgres" ]
 }
 
 # The version of PostgreSQL that this release of Debian holds.
