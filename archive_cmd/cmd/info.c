@@ -13,8 +13,11 @@
  * complete one target, backup_type (full, incremental), sysid (text), major,
  * version_num, catalog_version, segment_size, page_checksums, start_timeline,
  * timeline, start_lsn, stop_lsn, start_time, stop_time, files, plain_bytes,
- * stored_bytes, packs, packs_sha256, damaged_pages, parent (label),
- * annotations (object of texts), wal_ok (the WAL from start to stop is here);
+ * stored_bytes, packs, packs_sha256, damaged_pages, parent (label), members
+ * (array of labels, of target full_system), annotations (object of texts),
+ * wal_ok (the WAL from start to stop is here).  A backup of another target than
+ * cluster has neither sysid, major, catalog_version, segment_size,
+ * page_checksums nor timelines and positions;
  * verified_at, verified_ok, verified_deep once it was verified; problem (text)
  * of an unreadable one.
  * wal_range: sysid, major, timeline, segment_size, first_segment,
@@ -46,6 +49,7 @@
 #include "base/mem.h"
 #include "cmd/info_json.h"
 #include "job/missing.h"
+#include "repo/target.h"
 
 /* "2026-11-21 00:18:29Z": people count in seconds. */
 static char *
@@ -82,6 +86,15 @@ verified_text(const CatalogBackup *b)
 }
 
 static void
+print_members(Context *ctx, const BackupInfo *info)
+{
+	for (size_t i = 0; i < info->member_count; i++)
+		ctx_print(ctx, "%s%s%s", i == 0 ? "      made of " : ", ",
+				  info->members[i],
+				  i + 1 == info->member_count ? "\n" : "");
+}
+
+static void
 print_backup(Context *ctx, const CatalogBackup *b)
 {
 	const BackupInfo *info = &b->info;
@@ -99,13 +112,18 @@ print_backup(Context *ctx, const CatalogBackup *b)
 				  b->state == BACKUP_UNREADABLE ? b->problem.message : "");
 		return;
 	}
-	lsn_format(info->start_lsn, from);
-	lsn_format(info->stop_lsn, to);
-	ctx_print(ctx, "  %s  %s, ended %s, %s stored as %s, %s\n", info->label,
+	ctx_print(ctx, "  %s  %s%s%s, ended %s, %s stored as %s, %s\n", info->label,
+			  backup_is_cluster(info) ? "" : info->target,
+			  backup_is_cluster(info) ? "" : ", ",
 			  info->type == BACKUP_FULL ? "full" : "incremental",
 			  time_text(info->stop_time, stop),
 			  size_text(info->plain_bytes, plain),
 			  size_text(info->stored_bytes, stored), verified_text(b));
+	print_members(ctx, info);
+	if (!backup_is_cluster(info))
+		return;
+	lsn_format(info->start_lsn, from);
+	lsn_format(info->stop_lsn, to);
 	ctx_print(ctx, "      timeline %" PRIu32 ", WAL %s to %s%s\n",
 			  info->timeline, from, to,
 			  b->wal_ok ? "" : ": NOT ALL OF IT IS HERE");
@@ -128,9 +146,14 @@ print_details(Context *ctx, const CatalogBackup *b)
 
 	if (b->state != BACKUP_COMPLETE)
 		return;
-	ctx_print(
-		ctx, "      started %s, PostgreSQL %d, system identifier %" PRIu64 "\n",
-		time_text(info->start_time, start), info->major, info->sysid);
+	if (backup_is_cluster(info))
+		ctx_print(ctx,
+				  "      started %s, PostgreSQL %d, system identifier %" PRIu64
+				  "\n",
+				  time_text(info->start_time, start), info->major, info->sysid);
+	else
+		ctx_print(ctx, "      started %s\n",
+				  time_text(info->start_time, start));
 	ctx_print(ctx, "      %" PRIu64 " files in %" PRIu32 " packs\n",
 			  info->file_count, info->pack_count);
 	if (b->verified_at != 0)

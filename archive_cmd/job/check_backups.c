@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "job/missing.h"
 #include "repo/catalog.h"
+#include "repo/target.h"
 
 #define HOUR (3600 * USECS_PER_SEC)
 #define OLD_BACKUP (7 * 24 * HOUR)
@@ -102,6 +103,7 @@ check_catalog(Check *c, const Catalog *catalog)
 
 		check_backup(c, backup);
 		if (backup->state == BACKUP_COMPLETE &&
+			backup_is_cluster(&backup->info) &&
 			(home.sysid == 0 || backup->info.sysid == home.sysid))
 			newest = &backup->info;
 	}

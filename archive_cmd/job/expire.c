@@ -21,6 +21,7 @@
 #include "job/expire_objects.h"
 #include "repo/lease.h"
 #include "repo/quarantine.h"
+#include "repo/target.h"
 
 /* Temporary files of writers that may still be at work are younger. */
 #define SWEEP_AGE (INT64_C(24) * 3600 * USECS_PER_SEC)
@@ -251,10 +252,11 @@ child_of(const Catalog *catalog, const char *label)
 {
 	for (size_t i = 0; i < catalog->backup_count; i++)
 	{
-		const char *parent = catalog->backups[i].info.parent;
+		const BackupInfo *info = &catalog->backups[i].info;
 
-		if (parent != NULL && strcmp(parent, label) == 0)
-			return catalog->backups[i].info.label;
+		if ((info->parent != NULL && strcmp(info->parent, label) == 0) ||
+			backup_has_member(info, label))
+			return info->label;
 	}
 	return NULL;
 }
@@ -278,7 +280,11 @@ may_remove(const Catalog *catalog, const CatalogBackup *b, bool force,
 		retention_is_last_good(catalog, b))
 	{
 		error_set(err, ERR_MISMATCH, "backup %s is the last good one", label);
-		error_detail(err, "Without it this cluster cannot be recovered.");
+		if (backup_is_cluster(&b->info))
+			error_detail(err, "Without it this cluster cannot be recovered.");
+		else
+			error_detail(err, "Without it there is no backup of %s.",
+						 b->info.target);
 		return error_hint(err, "Take a new backup first, or use --force.");
 	}
 	return true;

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "repo/mark.h"
 #include "repo/retention.h"
+#include "repo/target.h"
 
 bool
 expire_claim(Repo *repo, const char *label, ExpireClaims *claims, Error *err)
@@ -93,8 +94,7 @@ find_spare(Repo *repo, const Catalog *catalog, const ExpireClaims *claims,
 		const CatalogBackup *other = &catalog->backups[i];
 
 		if (other->state != BACKUP_COMPLETE ||
-			other->info.sysid != b->info.sysid ||
-			other->info.major != b->info.major ||
+			!backup_same_series(&other->info, &b->info) ||
 			retention_flaw(catalog, other) != NULL ||
 			is_claimed_here(claims, other->info.label))
 			continue;

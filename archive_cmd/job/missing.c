@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "repo/target.h"
 #include "repo/wal_catalog.h"
 
 /* ---- what is given up ---- */
@@ -46,7 +47,8 @@ is_cut_off(const Missing *m, const WalHome *home, uint32_t timeline,
 static bool
 is_of(const BackupInfo *b, const WalHome *home)
 {
-	return b->sysid == home->sysid && b->major == home->major;
+	return backup_is_cluster(b) && b->sysid == home->sysid &&
+		   b->major == home->major;
 }
 
 /* 0 if the repository has nothing of this cluster. */
@@ -109,7 +111,7 @@ is_oldest(const Catalog *own, const CatalogBackup *b)
 		const CatalogBackup *other = &own->backups[i];
 
 		if (other->state == BACKUP_COMPLETE &&
-			other->info.sysid == b->info.sysid &&
+			backup_same_series(&other->info, &b->info) &&
 			other->info.start_time <= b->info.start_time)
 			return false;
 	}
@@ -117,12 +119,12 @@ is_oldest(const Catalog *own, const CatalogBackup *b)
 }
 
 static bool
-has_backups(const Catalog *own, uint64_t sysid)
+has_backups(const Catalog *own, const BackupInfo *of)
 {
 	for (size_t i = 0; i < own->backup_count; i++)
 	{
 		if (own->backups[i].state == BACKUP_COMPLETE &&
-			own->backups[i].info.sysid == sysid)
+			backup_same_series(&own->backups[i].info, of))
 			return true;
 	}
 	return false;
@@ -142,7 +144,7 @@ is_missed(const Catalog *own, const CatalogBackup *b, const Missing *m)
 		return false;
 	if (here != NULL && here->state == BACKUP_UNREADABLE)
 		return true;
-	if (here == NULL && has_backups(own, b->info.sysid) && is_oldest(own, b))
+	if (here == NULL && has_backups(own, &b->info) && is_oldest(own, b))
 		return false;
 	return is_kept(m, b->info.label);
 }

@@ -22,6 +22,7 @@
 #include "job/restore_judge.h"
 #include "job/restore_target.h"
 #include "job/restore_wal.h"
+#include "repo/target.h"
 
 /* A repository that can be looked at. */
 typedef struct Source
@@ -106,6 +107,10 @@ check_named(const CatalogBackup *b, const char *label, Error *err)
 	if (b->state == BACKUP_RUNNING)
 		return error_set(err, ERR_BUSY, "backup \"%s\" is not complete yet",
 						 label);
+	if (!backup_is_cluster(&b->info))
+		return error_set(err, ERR_USAGE,
+						 "backup \"%s\" is one of %s, not of the cluster",
+						 label, b->info.target);
 	if (b->state == BACKUP_UNREADABLE)
 	{
 		error_set(err, b->problem.code, "backup \"%s\" cannot be read: %s",
@@ -480,7 +485,10 @@ make_plan(Planner *p, RestorePlan *out, Error *err)
 			return false;
 	}
 	else
+	{
+		catalog_keep_cluster(&p->catalog);
 		choose_good(p);
+	}
 	if (p->count == 0)
 		return no_candidate(p, err);
 	keep_one_cluster(p);

@@ -154,6 +154,29 @@ check_deep(Verify *v, VerifyBackup *b, VerifyItem *packs, size_t count,
 	return ok;
 }
 
+/* A group is restored from its members. */
+static void
+check_members(Verify *v, VerifyBackup *b)
+{
+	const BackupInfo *info = &b->backup->info;
+
+	for (size_t i = 0; i < info->member_count; i++)
+	{
+		const CatalogBackup *m = catalog_find(&v->catalog, info->members[i]);
+		char *name = repo_manifest_name(info->members[i]);
+		Problem problem = {.check = "missing",
+						   .object = name,
+						   .message = "backup that belongs to a group is "
+									  "missing",
+						   .detail = "The group cannot be restored as a "
+									 "whole."};
+
+		if (m == NULL || m->state != BACKUP_COMPLETE)
+			verify_report(v, &problem, b);
+		free(name);
+	}
+}
+
 static bool
 check_backup(Verify *v, VerifyBackup *b, Error *err)
 {
@@ -162,6 +185,7 @@ check_backup(Verify *v, VerifyBackup *b, Error *err)
 
 	if (count > 1)
 		qsort(packs, count, sizeof(VerifyItem), compare_packs);
+	check_members(v, b);
 	if (!check_present(v, b, packs, count, err))
 		return false;
 	if (v->options->deep)

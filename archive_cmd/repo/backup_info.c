@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/target.h"
 
 void
 backup_info_free(BackupInfo *info)
@@ -24,6 +25,9 @@ backup_info_free(BackupInfo *info)
 	free(info->label);
 	free(info->target);
 	free(info->parent);
+	for (size_t i = 0; i < info->member_count; i++)
+		free(info->members[i]);
+	free(info->members);
 	json_free(info->annotations);
 	memset(info, 0, sizeof(*info));
 }
@@ -61,18 +65,14 @@ put_sizes(Json *obj, const BackupInfo *info)
 	json_put_int(obj, "damaged_pages", (int64_t) info->damaged_pages);
 }
 
-Json *
-backup_info_json(const BackupInfo *info)
+/* Members that only a backup of the cluster has. */
+static void
+put_cluster(Json *obj, const BackupInfo *info)
 {
-	Json *obj = json_new_object();
 	char sysid[24];
 
 	/* a string: the number does not fit what most readers of JSON use */
 	snprintf(sysid, sizeof(sysid), "%" PRIu64, info->sysid);
-	json_put_str(obj, "label", info->label);
-	json_put_str(obj, "target", info->target);
-	json_put_str(obj, "backup_type",
-				 info->type == BACKUP_FULL ? "full" : "incremental");
 	json_put_str(obj, "sysid", sysid);
 	json_put_int(obj, "major", info->major);
 	json_put_int(obj, "version_num", info->version_num);
@@ -83,11 +83,38 @@ backup_info_json(const BackupInfo *info)
 	json_put_int(obj, "timeline", info->timeline);
 	put_lsn(obj, "start_lsn", info->start_lsn);
 	put_lsn(obj, "stop_lsn", info->stop_lsn);
+}
+
+static void
+put_members(Json *obj, const BackupInfo *info)
+{
+	Json *members = json_new_array();
+
+	for (size_t i = 0; i < info->member_count; i++)
+		json_append(members, json_new_string(info->members[i]));
+	json_put(obj, "members", members);
+}
+
+Json *
+backup_info_json(const BackupInfo *info)
+{
+	Json *obj = json_new_object();
+
+	json_put_str(obj, "label", info->label);
+	json_put_str(obj, "target", info->target);
+	json_put_str(obj, "backup_type",
+				 info->type == BACKUP_FULL ? "full" : "incremental");
+	if (backup_is_cluster(info))
+		put_cluster(obj, info);
+	else if (info->version_num != 0)
+		json_put_int(obj, "version_num", info->version_num);
 	put_time(obj, "start_time", info->start_time);
 	put_time(obj, "stop_time", info->stop_time);
 	put_sizes(obj, info);
 	if (info->parent != NULL)
 		json_put_str(obj, "parent", info->parent);
+	if (info->member_count > 0)
+		put_members(obj, info);
 	if (info->annotations != NULL)
 		json_put(obj, "annotations", json_dup(info->annotations));
 	return obj;
@@ -192,20 +219,30 @@ get_type(const Json *obj, BackupInfo *out, Error *err)
 }
 
 static bool
-get_identity(const Json *obj, BackupInfo *out, Error *err)
+get_target(const Json *obj, BackupInfo *out, Error *err)
 {
 	const char *target;
+
+	if (!json_require_str(obj, "target", &target, err))
+		return false;
+	if (!target_ok(target))
+		return error_set(err, ERR_UNSUPPORTED,
+						 "backups of target \"%s\" are not known", target);
+	out->target = mem_strdup(target);
+	return true;
+}
+
+static bool
+get_cluster(const Json *obj, BackupInfo *out, Error *err)
+{
 	uint64_t major = 0;
 
-	if (!get_label(obj, "label", &out->label, err) ||
-		!json_require_str(obj, "target", &target, err) ||
-		!get_type(obj, out, err) || !get_sysid(obj, &out->sysid, err) ||
+	if (!get_sysid(obj, &out->sysid, err) ||
 		!get_number(obj, "major", 9999, &major, err) ||
 		!get_u32(obj, "version_num", &out->version_num, err) ||
 		!get_u32(obj, "catalog_version", &out->catalog_version, err) ||
 		!get_u32(obj, "segment_size", &out->segment_size, err))
 		return false;
-	out->target = mem_strdup(target);
 	out->major = (int) major;
 	out->page_checksums = json_get_bool(obj, "page_checksums", false);
 	return wal_segment_size_ok(out->segment_size) ||
@@ -213,18 +250,59 @@ get_identity(const Json *obj, BackupInfo *out, Error *err)
 }
 
 static bool
-get_span(const Json *obj, BackupInfo *out, Error *err)
+get_identity(const Json *obj, BackupInfo *out, Error *err)
+{
+	if (!get_label(obj, "label", &out->label, err) ||
+		!get_target(obj, out, err) || !get_type(obj, out, err))
+		return false;
+	if (backup_is_cluster(out))
+		return get_cluster(obj, out, err);
+	return json_get(obj, "version_num") == NULL ||
+		   get_u32(obj, "version_num", &out->version_num, err);
+}
+
+/* Only a group has members, and each of them once. */
+static bool
+get_members(const Json *obj, BackupInfo *out, Error *err)
+{
+	const Json *v = json_get(obj, "members");
+	size_t count = json_array_len(v);
+	bool is_group = strcmp(out->target, TARGET_FULL_SYSTEM) == 0;
+
+	if (is_group != (count > 0) || (v != NULL && !json_is_array(v)))
+		return bad_value("members", err);
+	out->members = mem_zalloc((count + 1) * sizeof(char *));
+	for (size_t i = 0; i < count; i++)
+	{
+		const char *label = json_str(json_array_at(v, i));
+
+		if (label == NULL || !repo_label_ok(label) ||
+			strcmp(label, out->label) == 0 || backup_has_member(out, label))
+			return bad_value("members", err);
+		out->members[out->member_count++] = mem_strdup(label);
+	}
+	return true;
+}
+
+static bool
+get_positions(const Json *obj, BackupInfo *out, Error *err)
 {
 	if (!get_u32(obj, "start_timeline", &out->start_timeline, err) ||
 		!get_u32(obj, "timeline", &out->timeline, err) ||
 		!get_lsn(obj, "start_lsn", &out->start_lsn, err) ||
-		!get_lsn(obj, "stop_lsn", &out->stop_lsn, err) ||
-		!get_time(obj, "start_time", &out->start_time, err) ||
-		!get_time(obj, "stop_time", &out->stop_time, err))
+		!get_lsn(obj, "stop_lsn", &out->stop_lsn, err))
 		return false;
 	if (out->start_timeline == 0 || out->timeline < out->start_timeline)
 		return bad_value("timeline", err);
 	return out->stop_lsn > out->start_lsn || bad_value("stop_lsn", err);
+}
+
+static bool
+get_span(const Json *obj, BackupInfo *out, Error *err)
+{
+	return get_time(obj, "start_time", &out->start_time, err) &&
+		   get_time(obj, "stop_time", &out->stop_time, err) &&
+		   (!backup_is_cluster(out) || get_positions(obj, out, err));
 }
 
 static bool
@@ -273,7 +351,8 @@ backup_info_parse(const Json *obj, BackupInfo *out, Error *err)
 {
 	memset(out, 0, sizeof(*out));
 	if (get_identity(obj, out, err) && get_span(obj, out, err) &&
-		get_sizes(obj, out, err) && get_annotations(obj, out, err))
+		get_sizes(obj, out, err) && get_members(obj, out, err) &&
+		get_annotations(obj, out, err))
 		return true;
 	backup_info_free(out);
 	return false;

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "repo/lease.h"
 #include "repo/mark.h"
+#include "repo/target.h"
 
 const char *
 backup_state_name(BackupState state)
@@ -253,6 +254,8 @@ wal_is_here(const Catalog *catalog, const BackupInfo *info)
 	Error ignored = ERROR_INIT;
 	bool ok;
 
+	if (!backup_is_cluster(info))
+		return true; /* it needs none */
 	if (wal == NULL)
 		return false;
 	ok = wal_catalog_reach(wal, info->start_timeline, info->start_lsn,
@@ -303,6 +306,21 @@ catalog_free(Catalog *catalog)
 	free(catalog->backups);
 	free(catalog->wal);
 	memset(catalog, 0, sizeof(*catalog));
+}
+
+void
+catalog_keep_cluster(Catalog *catalog)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < catalog->backup_count; i++)
+	{
+		if (backup_is_cluster(&catalog->backups[i].info))
+			catalog->backups[kept++] = catalog->backups[i];
+		else
+			catalog_backup_free(&catalog->backups[i]);
+	}
+	catalog->backup_count = kept;
 }
 
 const CatalogBackup *

@@ -33,7 +33,7 @@ typedef struct CatalogBackup
 	int64_t verified_at; /* last verification mark, 0: never */
 	bool verified_ok;    /* its result */
 	bool verified_deep;
-	bool wal_ok; /* WAL from start_lsn to stop_lsn is here */
+	bool wal_ok; /* WAL from start_lsn to stop_lsn is here, or none is needed */
 } CatalogBackup;
 
 /* A run of segments without a gap on one timeline. */
@@ -88,6 +88,9 @@ extern void catalog_free(Catalog *catalog);
  */
 extern bool catalog_unite(const Catalog *const *parts, size_t count,
 						  Catalog *out, Error *err);
+
+/* Forgets the backups of other targets: nothing of them can be recovered to. */
+extern void catalog_keep_cluster(Catalog *catalog);
 extern const CatalogBackup *catalog_find(const Catalog *catalog,
 										 const char *label);
 extern const WalCatalog *catalog_wal(const Catalog *catalog,

@@ -24,7 +24,7 @@ typedef enum BackupType
 typedef struct BackupInfo
 {
 	char *label;
-	char *target; /* "cluster" */
+	char *target; /* see repo/target.h */
 	BackupType type;
 	uint64_t sysid;
 	int major;
@@ -47,6 +47,8 @@ typedef struct BackupInfo
 											 * proved without the key */
 	uint64_t damaged_pages;
 	char *parent;      /* label, or NULL for a full backup */
+	char **members;    /* labels of the backups that a group is made of */
+	size_t member_count;
 	Json *annotations; /* object of strings, or NULL */
 } BackupInfo;
 

@@ -17,13 +17,21 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "repo/target.h"
 #include "repo/wal_catalog.h"
 
 bool
 retention_same_home(const CatalogBackup *b, const WalHome *home)
 {
-	return b->state == BACKUP_COMPLETE && b->info.sysid == home->sysid &&
-		   b->info.major == home->major;
+	return b->state == BACKUP_COMPLETE && backup_is_cluster(&b->info) &&
+		   b->info.sysid == home->sysid && b->info.major == home->major;
+}
+
+/* The rules count within a series. */
+static bool
+is_in_series(const CatalogBackup *b, const BackupInfo *of)
+{
+	return b->state == BACKUP_COMPLETE && backup_same_series(&b->info, of);
 }
 
 void
@@ -83,8 +91,23 @@ own_flaw(const Catalog *catalog, const CatalogBackup *b)
 		return "lacks WAL that it needs";
 	if (b->verified_at != 0 && !b->verified_ok)
 		return "failed its last verification";
-	if (!leads_to_newest(catalog, &b->info))
+	if (backup_is_cluster(&b->info) && !leads_to_newest(catalog, &b->info))
 		return "does not lead to the newest timeline";
+	return NULL;
+}
+
+/* A group is as good as the worst of what it is made of. */
+static const char *
+member_flaw(const Catalog *catalog, const BackupInfo *group)
+{
+	for (size_t i = 0; i < group->member_count; i++)
+	{
+		const CatalogBackup *b = catalog_find(catalog, group->members[i]);
+
+		if (b == NULL || b->info.member_count > 0 ||
+			retention_flaw(catalog, b) != NULL)
+			return "consists of backups of which one is missing or flawed";
+	}
 	return NULL;
 }
 
@@ -104,21 +127,19 @@ retention_flaw(const Catalog *catalog, const CatalogBackup *b)
 			return "depends on a backup that is missing or flawed";
 		parent = p->info.parent;
 	}
-	return flaw;
+	return flaw != NULL ? flaw : member_flaw(catalog, &b->info);
 }
 
 bool
 retention_is_last_good(const Catalog *catalog, const CatalogBackup *b)
 {
-	WalHome home = {b->info.sysid, b->info.major};
-
 	if (retention_flaw(catalog, b) != NULL)
 		return false;
 	for (size_t i = 0; i < catalog->backup_count; i++)
 	{
 		const CatalogBackup *other = &catalog->backups[i];
 
-		if (other != b && retention_same_home(other, &home) &&
+		if (other != b && is_in_series(other, &b->info) &&
 			retention_flaw(catalog, other) == NULL)
 			return false;
 	}
@@ -142,11 +163,11 @@ decide(Fate *fate, bool keep, const char *fmt, ...)
 }
 
 static bool
-is_good_full(const Retention *r, const WalHome *home, size_t i)
+is_good_full(const Retention *r, const BackupInfo *of, size_t i)
 {
 	const CatalogBackup *b = r->fates[i].backup;
 
-	return retention_same_home(b, home) && b->info.type == BACKUP_FULL &&
+	return is_in_series(b, of) && b->info.type == BACKUP_FULL &&
 		   retention_flaw(r->catalog, b) == NULL;
 }
 
@@ -155,13 +176,13 @@ is_good_full(const Retention *r, const WalHome *home, size_t i)
 
 /* The N-th newest good full backup. */
 static size_t
-anchor_full(const Retention *r, const WalHome *home)
+anchor_full(const Retention *r, const BackupInfo *of)
 {
 	uint32_t found = 0;
 
 	for (size_t i = r->catalog->backup_count; i > 0; i--)
 	{
-		if (is_good_full(r, home, i - 1) && ++found == r->policy->keep_full)
+		if (is_good_full(r, of, i - 1) && ++found == r->policy->keep_full)
 			return i - 1;
 	}
 	return NO_ANCHOR;
@@ -169,11 +190,11 @@ anchor_full(const Retention *r, const WalHome *home)
 
 /* The newest good full backup that had stopped when the time began. */
 static size_t
-anchor_time(const Retention *r, const WalHome *home)
+anchor_time(const Retention *r, const BackupInfo *of)
 {
 	for (size_t i = r->catalog->backup_count; i > 0; i--)
 	{
-		if (is_good_full(r, home, i - 1) &&
+		if (is_good_full(r, of, i - 1) &&
 			r->fates[i - 1].backup->info.stop_time <=
 				r->now - r->policy->keep_time)
 			return i - 1;
@@ -201,14 +222,14 @@ duration_text(int64_t usecs)
 
 /* The rule cannot be met with what is there: nothing goes. */
 static void
-keep_all(const Retention *r, const WalHome *home, const char *reason)
+keep_all(const Retention *r, const BackupInfo *of, const char *reason)
 {
 	for (size_t i = 0; i < r->catalog->backup_count; i++)
 	{
 		Fate *fate = &r->fates[i];
 		const char *flaw = retention_flaw(r->catalog, fate->backup);
 
-		if (!retention_same_home(fate->backup, home))
+		if (!is_in_series(fate->backup, of))
 			continue;
 		if (flaw == NULL)
 			decide(fate, true, "%s.", reason);
@@ -257,7 +278,7 @@ decide_newer(const Retention *r, Fate *fate, const Fate *anchor)
 }
 
 static void
-decide_by_anchors(const Retention *r, const WalHome *home, size_t full,
+decide_by_anchors(const Retention *r, const BackupInfo *of, size_t full,
 				  size_t time)
 {
 	size_t oldest = full < time ? full : time;
@@ -266,7 +287,7 @@ decide_by_anchors(const Retention *r, const WalHome *home, size_t full,
 	{
 		Fate *fate = &r->fates[i];
 
-		if (!retention_same_home(fate->backup, home))
+		if (!is_in_series(fate->backup, of))
 			continue;
 		decide_anchor(fate, r->policy, i == full, i == time);
 		if (i > oldest)
@@ -279,38 +300,38 @@ decide_by_anchors(const Retention *r, const WalHome *home, size_t full,
 }
 
 static void
-decide_home(const Retention *r, const WalHome *home)
+decide_series(const Retention *r, const BackupInfo *of)
 {
 	size_t full = NO_ANCHOR;
 	size_t time = NO_ANCHOR;
 
 	if (r->policy->keep_full == 0 && r->policy->keep_time == 0)
 	{
-		keep_all(r, home, "No rule says that backups expire");
+		keep_all(r, of, "No rule says that backups expire");
 		return;
 	}
 	if (r->policy->keep_full > 0)
 	{
-		full = anchor_full(r, home);
+		full = anchor_full(r, of);
 		if (full == NO_ANCHOR)
 		{
-			keep_all(r, home,
+			keep_all(r, of,
 					 "There are no more good full backups than are to stay");
 			return;
 		}
 	}
 	if (r->policy->keep_time > 0)
 	{
-		time = anchor_time(r, home);
+		time = anchor_time(r, of);
 		if (time == NO_ANCHOR)
 		{
-			keep_all(r, home,
+			keep_all(r, of,
 					 "No good full backup is old enough to make every moment "
 					 "recoverable that is to stay so");
 			return;
 		}
 	}
-	decide_by_anchors(r, home, full, time);
+	decide_by_anchors(r, of, full, time);
 }
 
 /* Those without a manifest, or without a readable one. */
@@ -337,7 +358,33 @@ decide_unfinished(Fate *fate)
 	}
 }
 
+static bool
+depends_on(const BackupInfo *info, const char *label)
+{
+	return (info->parent != NULL && strcmp(info->parent, label) == 0) ||
+		   backup_has_member(info, label);
+}
+
 /* What a backup that stays depends on stays. */
+static bool
+keep_what_it_needs(const Retention *r, const BackupInfo *info)
+{
+	bool changed = false;
+
+	for (size_t i = 0; i < r->catalog->backup_count; i++)
+	{
+		Fate *fate = &r->fates[i];
+
+		if (fate->keep || !depends_on(info, fate->backup->info.label))
+			continue;
+		free(fate->reason);
+		fate->decided = false;
+		decide(fate, true, "Backup %s depends on it.", info->label);
+		changed = true;
+	}
+	return changed;
+}
+
 static void
 keep_parents(const Retention *r)
 {
@@ -348,22 +395,9 @@ keep_parents(const Retention *r)
 		changed = false;
 		for (size_t i = 0; i < r->catalog->backup_count; i++)
 		{
-			const BackupInfo *info = &r->fates[i].backup->info;
-
-			if (!r->fates[i].keep || info->parent == NULL)
-				continue;
-			for (size_t j = 0; j < r->catalog->backup_count; j++)
-			{
-				Fate *parent = &r->fates[j];
-
-				if (parent->keep ||
-					strcmp(parent->backup->info.label, info->parent) != 0)
-					continue;
-				free(parent->reason);
-				parent->decided = false;
-				decide(parent, true, "Backup %s depends on it.", info->label);
+			if (r->fates[i].keep &&
+				keep_what_it_needs(r, &r->fates[i].backup->info))
 				changed = true;
-			}
 		}
 	}
 }
@@ -403,14 +437,11 @@ retention_decide(const Catalog *catalog, const RetentionPolicy *policy,
 		r.fates[i].backup = &catalog->backups[i];
 		decide_unfinished(&r.fates[i]);
 	}
-	/* each cluster when its first backup comes up */
+	/* each series when its first backup comes up */
 	for (size_t i = 0; i < catalog->backup_count; i++)
 	{
-		WalHome home = {catalog->backups[i].info.sysid,
-						catalog->backups[i].info.major};
-
 		if (!r.fates[i].decided)
-			decide_home(&r, &home);
+			decide_series(&r, &catalog->backups[i].info);
 	}
 	keep_parents(&r);
 	report_fates(&r);

@@ -11,6 +11,7 @@
 
 #include "repo/manifest.h"
 #include "repo/object.h"
+#include "repo/target.h"
 #include "restore_fixture.h"
 #include "tap.h"
 
@@ -174,6 +175,72 @@ test_round_trip(bool encrypted)
 	repo_close(other);
 	manifest_free(&m);
 	fixture_end(&f);
+}
+
+/* ---- other targets ---- */
+
+static void
+test_other_targets(void)
+{
+	char *members[] = {(char *) "20261121T000101Z", (char *) "20261121T000102Z"};
+	BackupInfo info = {.label = (char *) LABEL,
+					   .target = (char *) "files:app",
+					   .version_num = 150020,
+					   .start_time = FIX_TIME(1),
+					   .stop_time = FIX_TIME(2)};
+	BackupInfo again;
+	Json *json;
+	Error err = ERROR_INIT;
+
+	check(backup_info_copy(&info, &again, &err), &err,
+		  "a backup of files is read back");
+	is_str(again.target, "files:app", "its target");
+	ok(again.sysid == 0 && again.start_lsn == 0 && again.timeline == 0 &&
+		   again.version_num == 150020 && again.stop_time == FIX_TIME(2),
+	   "it has times and a version, but no positions");
+	backup_info_free(&again);
+	json = backup_info_json(&info);
+	ok(json_get(json, "sysid") == NULL && json_get(json, "stop_lsn") == NULL,
+	   "nor are there any to be seen");
+	json_put_str(json, "target", "tapes:1");
+	ok(!backup_info_parse(json, &again, &err) && err.code == ERR_UNSUPPORTED,
+	   "an unknown target is refused");
+	error_clear(&err);
+	json_put_str(json, "target", "full_system");
+	ok(!backup_info_parse(json, &again, &err) && err.code == ERR_DAMAGED,
+	   "so is a group without members");
+	error_clear(&err);
+	json_free(json);
+
+	info.target = (char *) "full_system";
+	info.members = members;
+	info.member_count = 2;
+	check(backup_info_copy(&info, &again, &err), &err, "a group is read back");
+	ok(again.member_count == 2 &&
+		   backup_has_member(&again, "20261121T000102Z") &&
+		   !backup_has_member(&again, LABEL),
+	   "with its members");
+	backup_info_free(&again);
+	info.target = (char *) "config";
+	ok(!backup_info_copy(&info, &again, &err), "nothing else has members");
+	error_clear(&err);
+	info.target = (char *) "full_system";
+	members[1] = members[0];
+	ok(!backup_info_copy(&info, &again, &err), "and none of them twice");
+	error_clear(&err);
+}
+
+static void
+test_target_names(void)
+{
+	ok(target_ok("cluster") && target_ok("config") && target_ok("full_system"),
+	   "targets without a name");
+	ok(target_ok("files:a-b_1") && target_ok("logical:x"), "targets with one");
+	ok(!target_ok("files:") && !target_ok("files:a/b") && !target_ok("files") &&
+		   !target_ok("cluster:x") && !target_ok(""),
+	   "what is none");
+	is_str(target_name("files:app", TARGET_FILES), "app", "name of a target");
+	ok(target_name("logical:app", TARGET_FILES) == NULL, "of another kind");
 }
 
 /* ---- what must not be written ---- */
@@ -449,6 +516,8 @@ test_not_read(void)
 int
 main(void)
 {
+	test_target_names();
+	test_other_targets();
 	test_round_trip(false);
 	test_round_trip(true);
 	test_not_written();

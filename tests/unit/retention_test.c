@@ -469,9 +469,76 @@ test_last_good(void)
 	   "one with a flaw is not");
 }
 
+/* A backup of another target has neither positions nor a cluster. */
+static CatalogBackup *
+add_other(char *label, int days, char *target)
+{
+	CatalogBackup *b = add_backup(label, days, 0);
+
+	b->info = (BackupInfo){.label = label,
+						   .target = target,
+						   .start_time = b->info.start_time,
+						   .stop_time = b->info.stop_time};
+	return b;
+}
+
+static void
+test_targets(void)
+{
+	static char files[] = "files:app";
+	static char config[] = "config";
+	char *members[] = {(char *) "a", (char *) "f1"};
+	static char group[] = "full_system";
+
+	begin();
+	add_range(1, 1, 40);
+	add_timeline(1, 0, 0);
+	add_backup((char *) "a", 9, 10);
+	add_backup((char *) "b", 8, 20);
+	add_other((char *) "f1", 7, files);
+	add_other((char *) "f2", 6, files);
+	add_other((char *) "c1", 5, config);
+	decide(1, 0);
+	is_backup("a", "go", "older than backup b");
+	is_backup("b", "keep", "newest good");
+	is_backup("f1", "go", "older than backup f2");
+	is_backup("f2", "keep", "newest good");
+	is_backup("c1", "keep", "newest good");
+	is_cutoff(1, 20);
+	ok(!retention_is_last_good(&world.catalog, &world.backups[2]) &&
+		   retention_is_last_good(&world.catalog, &world.backups[4]),
+	   "the last good one is the last of its target");
+
+	/* a group keeps what it is made of, and is no better than that */
+	add_other((char *) "g", 4, group);
+	world.backups[5].info.members = members;
+	world.backups[5].info.member_count = 2;
+	decide(1, 0);
+	is_backup("g", "keep", "newest good");
+	is_backup("a", "keep", "Backup g depends on it");
+	is_backup("f1", "keep", "Backup g depends on it");
+	is_cutoff(1, 10);
+	ok(retention_flaw(&world.catalog, &world.backups[5]) == NULL,
+	   "a group of good backups is good");
+	world.backups[2].verified_at = NOW;
+	ok(retention_flaw(&world.catalog, &world.backups[5]) != NULL,
+	   "one of which one is damaged is not");
+
+	/* without a backup of the cluster no WAL goes, whatever else is there */
+	begin();
+	add_range(1, 1, 40);
+	add_timeline(1, 0, 0);
+	add_other((char *) "f1", 7, files);
+	add_other((char *) "f2", 6, files);
+	decide(1, 0);
+	is_backup("f1", "go", "older");
+	ok(world.plan.cutoff_count == 0, "no WAL goes for backups of files");
+}
+
 int
 main(void)
 {
+	test_targets();
 	test_full();
 	test_time();
 	test_flaws();
