@@ -438,6 +438,63 @@ AS 'MODULE_PATHNAME', 'dr_first_commit';
 
 COMMENT ON FUNCTION dr.first_commit(pg_lsn, pg_lsn) IS 'internal: time of the first commit that ends between two positions of the local WAL, null if there is none up to end_lsn';
 
+CREATE FUNCTION dr.archived(
+	OUT safe_lsn pg_lsn,
+	OUT current_lsn pg_lsn)
+LANGUAGE C STRICT VOLATILE
+AS 'MODULE_PATHNAME', 'dr_archived';
+
+COMMENT ON FUNCTION dr.archived() IS 'internal: end of the WAL before which nothing waits for the archiver, and of the WAL that is on disk';
+
+CREATE FUNCTION dr.at_risk(
+	safe_lsn pg_lsn,
+	OUT known boolean,
+	OUT since timestamptz)
+LANGUAGE C STRICT VOLATILE
+AS 'MODULE_PATHNAME', 'dr_at_risk';
+
+COMMENT ON FUNCTION dr.at_risk(pg_lsn) IS 'internal: a time at most one sampling step before the oldest commit behind a position, null if there is none; known is false if the samples do not tell';
+
+CREATE FUNCTION dr.recoverable(
+	repository text,
+	OUT to_lsn pg_lsn,
+	OUT reason text)
+LANGUAGE plpgsql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	cluster_sysid constant numeric :=
+		(SELECT system_identifier FROM pg_control_system());
+	-- that of the control file may be older than a promotion
+	current_timeline constant bigint :=
+		('x' || left(pg_walfile_name(pg_current_wal_flush_lsn()), 8))
+			::bit(32)::bigint;
+	found_window dr.recovery_window;
+BEGIN
+	SELECT * INTO found_window
+		FROM dr.recovery_window w
+		WHERE w.sysid = cluster_sysid
+			AND w.repository = coalesce(recoverable.repository, w.repository)
+			AND w.timeline <= current_timeline
+		ORDER BY w.timeline DESC, w.from_lsn DESC, w.to_lsn DESC
+		LIMIT 1;
+	IF NOT FOUND THEN
+		reason := 'no backup to recover from is known';
+	ELSIF found_window.missing_segment IS NOT NULL THEN
+		reason := format('segment %s is missing in the repository, and no '
+						 'backup is known since', found_window.missing_segment);
+	ELSIF found_window.timeline < current_timeline THEN
+		-- What a standby replayed may never have been archived by anybody.
+		reason := format('the repository was not looked at since timeline %s '
+						 'has WAL in it', current_timeline);
+	ELSE
+		to_lsn := found_window.to_lsn;
+	END IF;
+END
+$$;
+
+COMMENT ON FUNCTION dr.recoverable(text) IS 'internal: up to where this cluster could be recovered from a repository, or any if null, as of the last dr.sync(); or why it is not known';
+
 CREATE FUNCTION dr.rpo(
 	OUT rpo interval,
 	OUT bytes bigint,
@@ -447,17 +504,13 @@ CREATE FUNCTION dr.rpo(
 	OUT as_of timestamptz,
 	OUT source text,
 	OUT exact boolean,
+	OUT step interval,
 	OUT reason text)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	segment_size constant bigint :=
-		pg_size_bytes(current_setting('wal_segment_size'));
-	cluster_sysid constant numeric :=
-		(SELECT system_identifier FROM pg_control_system());
-	missing text;
-	oldest_waiting text;
+	risk record;
 	scan record;
 BEGIN
 	as_of := clock_timestamp();
@@ -476,55 +529,122 @@ BEGIN
 		RETURN;
 	END IF;
 
-	-- The position first, the list after it: a segment that is finished in
-	-- between only makes the list longer.
-	current_lsn := pg_current_wal_flush_lsn();
-	SELECT min(left(name, 24)) INTO oldest_waiting
-		FROM pg_ls_archive_statusdir()
-		WHERE name ~ '^[0-9A-F]{24}\.ready$';
-	IF oldest_waiting IS NULL THEN
-		-- all but the segment that is being written
-		safe_lsn := '0/0'::pg_lsn
-			+ div(current_lsn - '0/0'::pg_lsn, segment_size) * segment_size;
+	SELECT a.safe_lsn, a.current_lsn INTO safe_lsn, current_lsn
+		FROM dr.archived() a;
+	reason := (SELECT r.reason FROM dr.recoverable(NULL) r);
+	IF reason IS NOT NULL THEN
+		RETURN;
+	END IF;
+
+	SELECT * INTO risk FROM dr.at_risk(safe_lsn);
+	IF risk.known THEN
+		source := 'samples';
+		exact := true;
+		step := current_setting('dr.sample_interval')::interval;
+		oldest_commit := risk.since;
 	ELSE
-		safe_lsn := (substr(oldest_waiting, 9, 8) || '/0')::pg_lsn
-			+ ('x' || right(oldest_waiting, 8))::bit(32)::bigint::numeric
-			* segment_size;
-	END IF;
-
-	-- WAL is of use only behind a backup, and only up to the first hole.
-	SELECT w.missing_segment INTO missing
-		FROM dr.recovery_window w
-		WHERE w.sysid = cluster_sysid
-			AND w.timeline <= ('x' || left(pg_walfile_name(current_lsn), 8))
-				::bit(32)::bigint
-		ORDER BY w.timeline DESC, w.from_lsn DESC
-		LIMIT 1;
-	IF NOT FOUND THEN
-		reason := 'no backup to recover from is known';
-		RETURN;
-	ELSIF missing IS NOT NULL THEN
-		reason := format('segment %s is missing in the repository, and no '
-						 'backup is known since', missing);
-		RETURN;
-	END IF;
-
-	SELECT * INTO scan FROM dr.first_commit(safe_lsn, current_lsn);
-	IF scan.commit_time IS NOT NULL THEN
+		SELECT * INTO scan FROM dr.first_commit(safe_lsn, current_lsn);
 		oldest_commit := scan.commit_time;
-		rpo := greatest(as_of - oldest_commit, interval '0');
-		bytes := current_lsn - safe_lsn;
-	ELSIF scan.end_lsn >= current_lsn THEN
+		IF oldest_commit IS NULL AND scan.end_lsn < current_lsn THEN
+			reason := format('no commit was found from %s to %s, where the '
+							 'search was ended', safe_lsn, scan.end_lsn);
+			RETURN;
+		END IF;
+	END IF;
+	IF oldest_commit IS NULL THEN
 		rpo := interval '0';
 		bytes := 0;
 	ELSE
-		reason := format('no commit was found from %s to %s, where the '
-						 'search was ended', safe_lsn, scan.end_lsn);
+		rpo := greatest(as_of - oldest_commit, interval '0');
+		bytes := greatest(current_lsn - safe_lsn, 0);
 	END IF;
 END
 $$;
 
-COMMENT ON FUNCTION dr.rpo() IS 'what would be lost if this host were lost now, as far as the archiver knows; null, with the reason, if it cannot be known';
+COMMENT ON FUNCTION dr.rpo() IS 'what would be lost if this host were lost now; null, with the reason, if it cannot be known';
+
+CREATE FUNCTION dr.rpo_by_repository(
+	OUT repository text,
+	OUT required boolean,
+	OUT rpo interval,
+	OUT bytes bigint,
+	OUT oldest_commit timestamptz,
+	OUT safe_lsn pg_lsn,
+	OUT synced_at timestamptz,
+	OUT reason text)
+RETURNS SETOF record
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	now_at constant timestamptz := clock_timestamp();
+	risk record;
+BEGIN
+	FOR repository, required, synced_at IN
+		SELECT r.name, r.required, r.synced_at FROM dr.repository r
+		ORDER BY r.name
+	LOOP
+		rpo := NULL;
+		bytes := NULL;
+		oldest_commit := NULL;
+		safe_lsn := NULL;
+		reason := NULL;
+		IF pg_is_in_recovery() THEN
+			reason := 'the server is in recovery';
+		ELSE
+			SELECT r.to_lsn, r.reason INTO safe_lsn, reason
+				FROM dr.recoverable(repository) r;
+		END IF;
+		IF reason IS NULL THEN
+			SELECT * INTO risk FROM dr.at_risk(safe_lsn);
+			IF NOT risk.known THEN
+				reason := 'no samples reach back to what it holds';
+			ELSIF risk.since IS NULL THEN
+				rpo := interval '0';
+				bytes := 0;
+			ELSE
+				oldest_commit := risk.since;
+				rpo := greatest(now_at - oldest_commit, interval '0');
+				bytes := greatest(pg_current_wal_flush_lsn() - safe_lsn, 0);
+			END IF;
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END
+$$;
+
+COMMENT ON FUNCTION dr.rpo_by_repository() IS 'what would be lost if only one repository were left, by what it held at the last dr.sync(): never less than that';
+
+CREATE FUNCTION dr.read_rpo_history(
+	OUT hour timestamptz,
+	OUT samples integer,
+	OUT unknown integer,
+	OUT min interval,
+	OUT avg interval,
+	OUT max interval,
+	OUT p50 interval,
+	OUT p95 interval,
+	OUT p99 interval,
+	OUT max_bytes bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE
+AS 'MODULE_PATHNAME', 'dr_rpo_history';
+
+COMMENT ON FUNCTION dr.read_rpo_history() IS 'internal: what dr.rpo_history shows';
+
+CREATE VIEW dr.rpo_history AS SELECT * FROM dr.read_rpo_history();
+
+COMMENT ON VIEW dr.rpo_history IS 'age of the oldest commit that was not archived, for each hour of at most a year; taken every ten seconds';
+COMMENT ON COLUMN dr.rpo_history.hour IS 'when it began; an hour in which the server was started has a row for each run';
+COMMENT ON COLUMN dr.rpo_history.samples IS 'how often it was known';
+COMMENT ON COLUMN dr.rpo_history.unknown IS 'how often it was not: archive_mode was off, or no sample reached back';
+COMMENT ON COLUMN dr.rpo_history.min IS 'smallest value';
+COMMENT ON COLUMN dr.rpo_history.avg IS 'mean';
+COMMENT ON COLUMN dr.rpo_history.max IS 'largest value';
+COMMENT ON COLUMN dr.rpo_history.p50 IS 'median';
+COMMENT ON COLUMN dr.rpo_history.p95 IS '95 % of the values are not larger';
+COMMENT ON COLUMN dr.rpo_history.p99 IS '99 % of the values are not larger';
+COMMENT ON COLUMN dr.rpo_history.max_bytes IS 'most WAL that was not archived, in bytes';
 
 -- Privileges ------------------------------------------------------------------
 
@@ -538,7 +658,9 @@ GRANT EXECUTE ON FUNCTION
 	dr.backups_by_target(text),
 	dr.latest_backup(text),
 	dr.get_backup(text),
-	dr.rpo()
+	dr.rpo(),
+	dr.rpo_by_repository(),
+	dr.read_rpo_history()
 TO dr_viewer;
 
 GRANT EXECUTE ON PROCEDURE

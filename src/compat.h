@@ -11,7 +11,9 @@
 
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
@@ -50,6 +52,25 @@ dr_wait_event(void)
 #else
 	return PG_WAIT_EXTENSION;
 #endif
+}
+
+/*
+ * Transactions with a transaction ID that have ended, one way or the other,
+ * since the server started.
+ */
+static inline uint64
+dr_completed_transactions(void)
+{
+	uint64 count;
+
+	LWLockAcquire(ProcArrayLock, LW_SHARED);
+#if PG_VERSION_NUM >= 170000
+	count = TransamVariables->xactCompletionCount;
+#else
+	count = ShmemVariableCache->xactCompletionCount;
+#endif
+	LWLockRelease(ProcArrayLock);
+	return count;
 }
 
 #endif

@@ -15,6 +15,9 @@
 /* dr.config_file; never NULL, may be empty. */
 extern char *dr_config_file;
 
+/* dr.sample_interval, milliseconds. */
+extern int dr_sample_interval;
+
 /* ---- actions.c: what the SQL calls ---- */
 extern PGDLLEXPORT Datum dr_sync(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum dr_create_backup(PG_FUNCTION_ARGS);
@@ -23,6 +26,11 @@ extern PGDLLEXPORT Datum dr_check(PG_FUNCTION_ARGS);
 
 /* ---- commit_scan.c ---- */
 extern PGDLLEXPORT Datum dr_first_commit(PG_FUNCTION_ARGS);
+
+/* ---- archived.c, rpo.c, rpo_history.c ---- */
+extern PGDLLEXPORT Datum dr_archived(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum dr_at_risk(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum dr_rpo_history(PG_FUNCTION_ARGS);
 
 /* ---- mirror.c ---- */
 
