@@ -2,7 +2,7 @@
  *
  * restore_files.c
  *	  Brings the files of a backup back: directories, links, what is empty, and
- *	  the distribution of packs to workers.
+ *	  the distribution of slices of packs to workers.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +20,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "base/log.h"
 #include "base/thread.h"
-#include "job/restore_cut.h"
+#include "job/restore_read.h"
+#include "job/restore_write.h"
 
 #define CONTROL_TMP "global/" FILE_TMP_PREFIX "pg_control"
 
@@ -128,262 +129,225 @@ restore_make_dirs(const RestorePlaces *places, Error *err)
 
 /* ---- files ---- */
 
+/* What one slice holds: enough for a request, little enough for the caches. */
+static const SliceLimits near_limits = {4 * 1024 * 1024, 0};
+/* An answer that takes its time should bring more. */
+static const SliceLimits far_limits = {8 * 1024 * 1024, 2};
+
+/* While an answer is waited for, another worker can decode. */
+#define FAR_FACTOR 3
+#define FAR_WORKERS 8
+
 typedef struct Distribution
 {
-	/* fixed */
-	RepoSet *set;
-	const RestorePlan *plan; /* its sources */
-	RestoreCut cut;
-	const ManifestFile **files; /* with contents, by pack and offset */
-	size_t count;
-	const ManifestPack **packs; /* the largest first */
+	RestoreSources sources;
+	RestoreSlices slices;
+	RestoreOutput out;
 
 	/* mutable, under lock */
 	pthread_mutex_t lock;
-	size_t next; /* pack */
-	bool *down;  /* by source: it did not answer */
+	size_t next; /* slice */
 } Distribution;
 
-typedef struct CutWorker
+typedef struct FileWorker
 {
 	Distribution *d;
-	Repo **repos; /* by source, opened when they are needed */
-} CutWorker;
+	RestoreReader *reader;
+	RestoreWriter writer;
+} FileWorker;
 
-static int
-compare_extents(const void *a, const void *b)
+static const RestoreSlice *
+next_slice(Distribution *d)
 {
-	const ManifestExtent *x = &(*(const ManifestFile *const *) a)->extent;
-	const ManifestExtent *y = &(*(const ManifestFile *const *) b)->extent;
+	const RestoreSlice *slice = NULL;
 
-	if (x->pack != y->pack)
-		return x->pack < y->pack ? -1 : 1;
-	return (x->pack_offset > y->pack_offset) -
-		   (x->pack_offset < y->pack_offset);
+	pthread_mutex_lock(&d->lock);
+	if (d->next < d->slices.count)
+		slice = &d->slices.items[d->next++];
+	pthread_mutex_unlock(&d->lock);
+	return slice;
 }
 
-static int
-compare_packs(const void *a, const void *b)
-{
-	uint64_t x = (*(const ManifestPack *const *) a)->plain_size;
-	uint64_t y = (*(const ManifestPack *const *) b)->plain_size;
+/* ---- a file that is not what was backed up ---- */
 
-	return (x < y) - (x > y);
+static bool
+differs_error(const Distribution *d, const RestorePiece *piece, Error *err)
+{
+	const Manifest *m = d->sources.manifest;
+	char *object = repo_pack_name(m->info.label, m->packs[piece->pack].number);
+
+	error_set(err, ERR_DAMAGED,
+			  "file \"%s\" in \"%s\" is not what was backed up",
+			  m->files[piece->file].path, object);
+	free(object);
+	return false;
 }
 
-/* The files of a pack are neighbours: the first, and *count of them. */
-static const ManifestFile *const *
-files_of(const Distribution *d, uint32_t pack, size_t *count)
+static bool
+rewrite_from(FileWorker *w, RestoreReader *reader, size_t source, size_t file,
+			 Error *err)
 {
-	size_t low = 0;
-	size_t high = d->count;
-	size_t end;
+	const RestoreSlices *s = &w->d->slices;
 
-	while (low < high)
+	for (size_t i = 0; i < s->count; i++)
 	{
-		size_t mid = low + (high - low) / 2;
+		const RestoreSlice *slice = &s->items[i];
+		const uint8_t *data = NULL;
 
-		if (d->files[mid]->extent.pack < pack)
-			low = mid + 1;
-		else
-			high = mid;
+		for (size_t n = 0; n < slice->piece_count; n++)
+		{
+			const RestorePiece *piece = &s->pieces[slice->first_piece + n];
+
+			if (piece->file != file)
+				continue;
+			if (data == NULL)
+				data = restore_read_from(reader, source, slice, err);
+			if (data == NULL ||
+				!restore_rewrite(
+					&w->writer, piece,
+					data + (piece->pack_offset - slice->pack_offset), err))
+				return false;
+		}
 	}
-	for (end = low; end < d->count && d->files[end]->extent.pack == pack;)
-		end++;
-	*count = end - low;
-	return d->files + low;
-}
-
-static const ManifestPack *
-next_pack(Distribution *d)
-{
-	const ManifestPack *pack = NULL;
-
-	pthread_mutex_lock(&d->lock);
-	if (d->next < d->cut.places->manifest->pack_count)
-		pack = d->packs[d->next++];
-	pthread_mutex_unlock(&d->lock);
-	return pack;
-}
-
-/* ---- from which repository ---- */
-
-static bool
-is_down(Distribution *d, size_t source)
-{
-	bool down;
-
-	pthread_mutex_lock(&d->lock);
-	down = d->down[source];
-	pthread_mutex_unlock(&d->lock);
-	return down;
+	return true;
 }
 
 /*
- * A pack that is damaged or missing says nothing of the others; but what does
- * not answer is asked last from now on, so that its time-outs are not waited
- * for again and again.
- */
-static void
-note_failure(Distribution *d, size_t source, const Error *why)
-{
-	if (why->code == ERR_DAMAGED || why->code == ERR_MISMATCH ||
-		why->code == ERR_INCOMPLETE || why->code == ERR_KEY)
-		return;
-	pthread_mutex_lock(&d->lock);
-	d->down[source] = true;
-	pthread_mutex_unlock(&d->lock);
-}
-
-static Repo *
-open_source(CutWorker *w, size_t source, Error *err)
-{
-	const RepoMember *m = &w->d->set->members[w->d->plan->sources[source]];
-
-	if (w->repos[source] == NULL)
-		repo_open_again(m->repo, &w->repos[source], err);
-	return w->repos[source];
-}
-
-typedef struct CutPack
-{
-	const ManifestPack *pack;
-	const ManifestFile *const *files;
-	size_t count;
-	bool final; /* no other repository can help */
-} CutPack;
-
-static bool
-cut_from(CutWorker *w, size_t source, CutPack *pack, Error *err)
-{
-	Repo *repo = open_source(w, source, err);
-	RestoreCut cut = w->d->cut;
-
-	cut.local = &pack->final;
-	return repo != NULL && restore_cut_pack(repo, &cut, pack->pack, pack->files,
-											pack->count, err);
-}
-
-/*
- * The sources in order, those that did not answer before last.  The error is
- * the first one's.
+ * All that was read of it was intact, yet it is not the file.  Which
+ * repository misled us is not known: each is given the whole of it to say.
  */
 static bool
-cut_from_any(CutWorker *w, CutPack *pack, Error *err)
+heal(FileWorker *w, const RestorePiece *piece, Error *err)
 {
 	Distribution *d = w->d;
-	size_t count = d->plan->source_count;
-	bool *tried = mem_zalloc(count * sizeof(bool));
-	bool done = false;
+	size_t count = d->sources.plan->source_count;
+	RestoreReader *reader;
+	bool healed = false;
 
-	for (size_t n = 0; !done && n < 2 * count; n++)
+	if (count < 2)
+		return differs_error(d, piece, err);
+	reader = restore_reader_new(&d->sources);
+	for (size_t i = 0; !healed && i < count; i++)
 	{
-		size_t i = n % count;
 		Error why = ERROR_INIT;
+		bool differs = true;
 
-		if (tried[i] || (n < count && is_down(d, i)))
-			continue;
-		tried[i] = true;
-		done = cut_from(w, i, pack, &why);
-		if (done)
-			break;
-		pack->final |= why.code == ERR_CANCELED;
-		if (!pack->final)
-			note_failure(d, i, &why);
-		if (!pack->final && count > 1)
-			log_error_object(LOG_WARNING, &why);
-		error_move(err, &why);
-		if (pack->final)
-			break;
+		healed = rewrite_from(w, reader, i, piece->file, &why) &&
+				 restore_write_check(&w->writer, piece->file, &differs, &why) &&
+				 !differs;
+		error_clear(&why);
 	}
-	free(tried);
-	if (done)
-		error_clear(err);
-	return done;
+	restore_reader_free(reader);
+	return healed || (thread_check_stop(err) && differs_error(d, piece, err));
+}
+
+/* ---- workers ---- */
+
+static bool
+write_slice(FileWorker *w, const RestoreSlice *slice, Error *err)
+{
+	const RestoreSlices *s = &w->d->slices;
+	const uint8_t *data = restore_read(w->reader, slice, err);
+	bool done = data != NULL;
+
+	for (size_t n = 0; done && n < slice->piece_count; n++)
+	{
+		const RestorePiece *piece = &s->pieces[slice->first_piece + n];
+		bool differs;
+
+		done = restore_write(&w->writer, piece,
+							 data + (piece->pack_offset - slice->pack_offset),
+							 &differs, err);
+		if (done && differs)
+			done = heal(w, piece, err);
+	}
+	return done && restore_writer_close(&w->writer, err);
 }
 
 static bool
 work(void *arg, int worker_no, Error *err)
 {
 	Distribution *d = arg;
-	CutWorker w = {.d = d};
-	const ManifestPack *pack;
+	FileWorker w = {.d = d, .reader = restore_reader_new(&d->sources)};
+	const RestoreSlice *slice;
 	bool done = true;
 
 	(void) worker_no;
-	w.repos = mem_zalloc(d->plan->source_count * sizeof(Repo *));
-	while (done && (pack = next_pack(d)) != NULL)
-	{
-		CutPack cut = {.pack = pack};
-
-		cut.files = files_of(d, pack->number, &cut.count);
-		done = thread_check_stop(err) &&
-			   (cut.count == 0 || cut_from_any(&w, &cut, err));
-	}
-	for (size_t i = 0; i < d->plan->source_count; i++)
-		repo_close(w.repos[i]);
-	free(w.repos);
+	restore_writer_init(&w.writer, &d->out);
+	while (done && (slice = next_slice(d)) != NULL)
+		done = thread_check_stop(err) && write_slice(&w, slice, err);
+	restore_writer_free(&w.writer);
+	restore_reader_free(w.reader);
 	return done;
 }
 
 static bool
-make_empty_files(const RestoreCut *cut, Error *err)
+make_empty_files(Distribution *d, Error *err)
 {
-	const Manifest *m = cut->places->manifest;
-	TreeCache cache = TREE_CACHE_INIT;
+	const Manifest *m = d->sources.manifest;
+	RestoreWriter w;
 	bool done = true;
 
+	restore_writer_init(&w, &d->out);
 	for (size_t i = 0; done && i < m->file_count; i++)
 	{
 		if (m->files[i].size == 0 && !restore_skips(m->files[i].path))
-			done = thread_check_stop(err) &&
-				   restore_cut_empty(cut, &m->files[i], &cache, err);
+			done = thread_check_stop(err) && restore_write_zeros(&w, i, err);
 	}
-	tree_cache_free(&cache);
+	restore_writer_free(&w);
 	return done;
 }
 
 static void
-distribute(Distribution *d)
+want_files(Distribution *d)
 {
-	const Manifest *m = d->cut.places->manifest;
+	const Manifest *m = d->sources.manifest;
 
-	d->files = mem_zalloc((m->file_count + 1) * sizeof(*d->files));
 	for (size_t i = 0; i < m->file_count; i++)
 	{
-		if (m->files[i].size > 0 && !restore_skips(m->files[i].path))
-			d->files[d->count++] = &m->files[i];
+		if (!restore_skips(m->files[i].path))
+			restore_slices_want(&d->slices, m, i, 0, m->files[i].size);
 	}
-	qsort(d->files, d->count, sizeof(*d->files), compare_extents);
-	d->packs = mem_zalloc((m->pack_count + 1) * sizeof(*d->packs));
-	for (size_t i = 0; i < m->pack_count; i++)
-		d->packs[i] = &m->packs[i];
-	qsort(d->packs, m->pack_count, sizeof(*d->packs), compare_packs);
+}
+
+static int
+worker_count(const Distribution *d, int workers, bool far)
+{
+	int most = d->slices.count < INT_MAX ? (int) d->slices.count : INT_MAX;
+
+	if (far && workers < FAR_WORKERS)
+		workers = workers * FAR_FACTOR < FAR_WORKERS ? workers * FAR_FACTOR
+													 : FAR_WORKERS;
+	return workers < most ? workers : most;
 }
 
 bool
 restore_write_files(RepoSet *set, const RestorePlan *plan,
 					const RestorePlaces *places, Error *err)
 {
-	Distribution d = {.set = set,
-					  .plan = plan,
-					  .cut = {.places = places,
-							  .label = places->manifest->info.label,
+	const Manifest *m = places->manifest;
+	Distribution d = {.out = {.places = places,
+							  .manifest = m,
+							  .key = &repo_set_any(set)->content,
 							  .control_name = CONTROL_TMP,
 							  .progress = places->options->progress},
 					  .lock = PTHREAD_MUTEX_INITIALIZER};
-	int workers = places->options->workers;
+	bool far;
 	bool done;
 
-	distribute(&d);
-	d.down = mem_zalloc(plan->source_count * sizeof(bool));
-	if (workers > (int) places->manifest->pack_count)
-		workers = (int) places->manifest->pack_count;
-	done = make_empty_files(&d.cut, err) && thread_run(workers, work, &d, err);
+	restore_sources_init(&d.sources, set, plan, m);
+	far = restore_sources_remote(&d.sources);
+	want_files(&d);
+	done = restore_slices_make(&d.slices, m, far ? &far_limits : &near_limits,
+							   err);
+	restore_output_init(&d.out, &d.slices);
+	done = done && make_empty_files(&d, err) &&
+		   thread_run(worker_count(&d, places->options->workers, far), work, &d,
+					  err);
+	restore_output_free(&d.out);
+	restore_slices_free(&d.slices);
+	restore_sources_free(&d.sources);
 	pthread_mutex_destroy(&d.lock);
-	free(d.files);
-	free(d.packs);
-	free(d.down);
 	return done;
 }
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * restore_files.h
- *	  Brings the files of a backup back: packs are read whole, each by one of
- *	  several workers, and cut into files by the manifest.
+ *	  Brings the files of a backup back: several workers take slices of packs,
+ *	  which are cut into files by the manifest.
  *
  *-------------------------------------------------------------------------
  */

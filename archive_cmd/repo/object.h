@@ -137,6 +137,21 @@ extern const ObjectMeta *object_reader_meta(const ObjectReader *r);
  */
 extern bool object_read_frames(ObjectReader *r, uint64_t zstd_offset,
 							   uint64_t zstd_len, Stage *sink, Error *err);
+
+/*
+ * The same for frames whose plaintext is plain_len bytes, into memory; decoder
+ * and scratch are used again from call to call.
+ */
+typedef struct FrameRange
+{
+	uint64_t zstd_offset;
+	uint64_t zstd_len;
+	size_t plain_len;
+} FrameRange;
+
+extern bool object_decode_frames(ObjectReader *r, const FrameRange *range,
+								 ZstdDecoder *decoder, StrBuf *scratch,
+								 void *out, Error *err);
 extern void object_reader_close(ObjectReader *r); /* NULL is fine */
 
 #endif

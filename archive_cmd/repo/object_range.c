@@ -17,6 +17,7 @@
 #include "base/thread.h"
 
 #define READ_BUFFER (256 * 1024)
+#define HEAD_READ 4096
 
 struct ObjectReader
 {
@@ -58,8 +59,9 @@ open_encrypted(ObjectReader *o, StorageReader *r, StrBuf *rest, Error *err)
 	return take_nonce(o, r, rest, err);
 }
 
-bool
-object_open(Repo *repo, const char *name, ObjectReader **out, Error *err)
+/* With so many bytes from the start of the object. */
+static ObjectReader *
+open_within(Repo *repo, const char *name, uint64_t length, Error *err)
 {
 	ObjectReader *o = mem_zalloc(sizeof(ObjectReader));
 	StorageReader *r = NULL;
@@ -68,16 +70,34 @@ object_open(Repo *repo, const char *name, ObjectReader **out, Error *err)
 
 	o->repo = repo;
 	o->name = mem_strdup(name);
-	done = storage_read_open(repo->storage, name, 0, STORAGE_TO_END, &r, err) &&
+	done = storage_read_open(repo->storage, name, 0, length, &r, err) &&
 		   object_head_read(repo, name, r, &o->head, &rest, err) &&
 		   (!o->head.meta.encrypted || open_encrypted(o, r, &rest, err));
 	storage_read_close(r);
 	strbuf_free(&rest);
 	if (done)
-		*out = o;
-	else
-		object_reader_close(o);
-	return done;
+		return o;
+	object_reader_close(o);
+	return NULL;
+}
+
+/*
+ * As with object_stat(): a store that is far away does not begin to send all
+ * of a pack only to be told that the head was enough.
+ */
+bool
+object_open(Repo *repo, const char *name, ObjectReader **out, Error *err)
+{
+	Error first = ERROR_INIT;
+
+	*out = open_within(repo, name, HEAD_READ, &first);
+	if (*out == NULL && first.code == ERR_DAMAGED)
+	{
+		error_clear(&first);
+		*out = open_within(repo, name, AGE_HEADER_MAX + HEAD_READ, &first);
+	}
+	error_move(err, &first);
+	return *out != NULL;
 }
 
 const ObjectMeta *
@@ -185,37 +205,56 @@ fetch_encrypted(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
 	return done;
 }
 
+/* The frames themselves, not decoded. */
+static bool
+fetch_frames(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
+			 Stage *sink, Error *err)
+{
+	const ObjectMeta *meta = &o->head.meta;
+	Window window = {.base = {.ops = &window_ops, .next = sink},
+					 .keep = zstd_len};
+
+	if (zstd_len == 0 || zstd_offset > meta->zstd_size ||
+		zstd_len > meta->zstd_size - zstd_offset)
+		return error_set(err, ERR_DAMAGED,
+						 "it has no frames at %" PRIu64 " + %" PRIu64,
+						 zstd_offset, zstd_len);
+	if (!meta->encrypted)
+		return fetch(o, meta->head_len + zstd_offset, zstd_len, &window.base,
+					 err);
+	window.skip = zstd_offset % AGE_CHUNK;
+	return fetch_encrypted(o, zstd_offset, zstd_len, &window.base, err);
+}
+
 bool
 object_read_frames(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
 				   Stage *sink, Error *err)
 {
-	const ObjectMeta *meta = &o->head.meta;
-	Stage *zstd;
-	Window window = {.base.ops = &window_ops};
+	Stage *zstd = stage_zstd_decompress(sink, err);
 	bool done;
 
-	if (zstd_len == 0 || zstd_offset > meta->zstd_size ||
-		zstd_len > meta->zstd_size - zstd_offset)
-	{
-		error_set(err, ERR_DAMAGED,
-				  "it has no frames at %" PRIu64 " + %" PRIu64, zstd_offset,
-				  zstd_len);
-		return object_error(o->repo, o->name, err);
-	}
-	zstd = stage_zstd_decompress(sink, err);
 	if (!zstd)
 		return false;
-	window.base.next = zstd;
-	window.keep = zstd_len;
-	if (meta->encrypted)
-	{
-		window.skip = zstd_offset % AGE_CHUNK;
-		done = fetch_encrypted(o, zstd_offset, zstd_len, &window.base, err);
-	}
-	else
-		done = fetch(o, meta->head_len + zstd_offset, zstd_len, &window.base,
-					 err);
+	done = fetch_frames(o, zstd_offset, zstd_len, zstd, err);
 	stage_free(zstd);
+	if (!done && err->code == ERR_DAMAGED)
+		object_error(o->repo, o->name, err);
+	return done;
+}
+
+bool
+object_decode_frames(ObjectReader *o, const FrameRange *range,
+					 ZstdDecoder *decoder, StrBuf *scratch, void *out,
+					 Error *err)
+{
+	Stage *sink = stage_sink_buffer(scratch, range->zstd_len);
+	bool done;
+
+	strbuf_reset(scratch);
+	done = fetch_frames(o, range->zstd_offset, range->zstd_len, sink, err) &&
+		   zstd_decode(decoder, scratch->data, scratch->len, out,
+					   range->plain_len, err);
+	stage_free(sink);
 	if (!done && err->code == ERR_DAMAGED)
 		object_error(o->repo, o->name, err);
 	return done;

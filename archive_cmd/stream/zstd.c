@@ -450,6 +450,50 @@ stage_zstd_decompress(Stage *next, Error *err)
 	return &d->base;
 }
 
+/* ---- frames in memory ---- */
+
+struct ZstdDecoder
+{
+	ZSTD_DCtx *ctx;
+};
+
+ZstdDecoder *
+zstd_decoder_new(Error *err)
+{
+	ZstdDecoder *d = mem_zalloc(sizeof(ZstdDecoder));
+
+	d->ctx = ZSTD_createDCtx();
+	if (d->ctx)
+		return d;
+	free(d);
+	error_set(err, ERR_IO, "could not set up decompression: out of memory");
+	return NULL;
+}
+
+bool
+zstd_decode(ZstdDecoder *d, const void *in, size_t in_len, void *out,
+			size_t out_len, Error *err)
+{
+	size_t rc = ZSTD_decompressDCtx(d->ctx, out, out_len, in, in_len);
+
+	if (ZSTD_isError(rc))
+		return decompress_failed(rc, err);
+	return rc == out_len ||
+		   error_set(err, ERR_DAMAGED,
+					 "could not decompress data: there are %zu bytes instead "
+					 "of %zu",
+					 rc, out_len);
+}
+
+void
+zstd_decoder_free(ZstdDecoder *d)
+{
+	if (!d)
+		return;
+	ZSTD_freeDCtx(d->ctx);
+	free(d);
+}
+
 /* ---- skippable frames ---- */
 
 static void

@@ -44,6 +44,16 @@ extern bool stage_zstd_end_frame(Stage *stage, Error *err);
 extern Stage *stage_zstd_decompress(Stage *next, Error *err);
 
 /*
+ * Decodes whole frames that are in memory, one call after the other with the
+ * same context.  ERR_DAMAGED unless they give exactly out_len bytes.
+ */
+typedef struct ZstdDecoder ZstdDecoder;
+extern ZstdDecoder *zstd_decoder_new(Error *err); /* NULL on error */
+extern bool zstd_decode(ZstdDecoder *d, const void *in, size_t in_len,
+						void *out, size_t out_len, Error *err);
+extern void zstd_decoder_free(ZstdDecoder *d); /* NULL is fine */
+
+/*
  * A skippable frame (magic 0x184D2A5D) around data: where an unencrypted
  * object keeps its metadata.  Writes ZSTD_SKIPPABLE_HEADER + len bytes.
  */
