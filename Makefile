@@ -57,7 +57,7 @@ else # not for people
 # -- building ---------------------------------------------------------------
 
 # The tests; the names are those of sql/NAME.sql.  Each goes on from the last.
-REGRESS = install errors backup rpo
+REGRESS = install errors backup rpo event
 # Not ./tmp_check, which the TAP tests own.
 REGRESS_OPTS = --temp-instance=./tmp_check_regress \
 	--temp-config=tests/regress.conf

@@ -323,6 +323,213 @@ $$;
 
 COMMENT ON FUNCTION dr.replace_mirror(jsonb[], timestamptz) IS 'internal: replaces the mirror with the lines of "pgdr info"';
 
+-- Events ----------------------------------------------------------------------
+--
+-- Only dr.log_event() writes here.  Each row holds the hash of the one before
+-- it, so that none can be changed, removed, added between or put elsewhere
+-- without all that follow being made anew; and backups take the newest hash
+-- with them to where this server cannot change it.
+
+CREATE TABLE dr.event (
+	seq bigint PRIMARY KEY,
+	at timestamptz NOT NULL,
+	type text NOT NULL,
+	severity text NOT NULL CHECK (severity IN ('info', 'warning', 'error')),
+	role text NOT NULL,
+	label text,
+	action bigint,
+	detail jsonb NOT NULL,
+	previous bytea NOT NULL,
+	hash bytea NOT NULL
+);
+
+COMMENT ON TABLE dr.event IS 'what was done and what happened; only ever added to';
+COMMENT ON COLUMN dr.event.seq IS 'its number, from 1 without gaps';
+COMMENT ON COLUMN dr.event.at IS 'when it happened, by this host''s clock';
+COMMENT ON COLUMN dr.event.type IS 'what happened, such as backup-started';
+COMMENT ON COLUMN dr.event.severity IS 'info, warning or error';
+COMMENT ON COLUMN dr.event.role IS 'who had logged in to the session';
+COMMENT ON COLUMN dr.event.label IS 'backup that it is about';
+COMMENT ON COLUMN dr.event.action IS 'seq of the event with which the action began that this one ends';
+COMMENT ON COLUMN dr.event.detail IS 'result of the action, or message, detail, hint and sqlstate of its error';
+COMMENT ON COLUMN dr.event.previous IS 'hash of the event before it; empty for the first one';
+COMMENT ON COLUMN dr.event.hash IS 'SHA-256 over all other columns';
+
+CREATE INDEX event_action ON dr.event (action) WHERE action IS NOT NULL;
+
+CREATE TABLE dr.event_head (
+	one boolean PRIMARY KEY DEFAULT true CHECK (one),
+	seq bigint NOT NULL,
+	hash bytea NOT NULL
+);
+
+COMMENT ON TABLE dr.event_head IS 'the newest event: removing the last ones shows';
+COMMENT ON COLUMN dr.event_head.one IS 'there is but one row';
+COMMENT ON COLUMN dr.event_head.seq IS 'its number';
+COMMENT ON COLUMN dr.event_head.hash IS 'its hash';
+
+-- The mirror is made anew, history is not.
+SELECT pg_catalog.pg_extension_config_dump('dr.event', '');
+SELECT pg_catalog.pg_extension_config_dump('dr.event_head', '');
+
+CREATE FUNCTION dr.refuse_change()
+RETURNS trigger
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	RAISE EXCEPTION 'events cannot be changed or removed'
+		USING ERRCODE = 'object_not_in_prerequisite_state';
+END
+$$;
+
+COMMENT ON FUNCTION dr.refuse_change() IS 'internal: keeps events as they are';
+
+CREATE TRIGGER no_change BEFORE UPDATE OR DELETE OR TRUNCATE ON dr.event
+	FOR EACH STATEMENT EXECUTE FUNCTION dr.refuse_change();
+
+CREATE FUNCTION dr.event_hash(e dr.event)
+RETURNS bytea
+LANGUAGE sql STABLE
+SET search_path = pg_catalog, pg_temp
+AS $$
+	SELECT sha256(convert_to(jsonb_build_array(e.seq, extract(epoch FROM e.at),
+		e.type, e.severity, e.role, e.label, e.action, e.detail,
+		encode(e.previous, 'hex'))::text, 'UTF8'))
+$$;
+
+COMMENT ON FUNCTION dr.event_hash(dr.event) IS 'internal: what the column hash of this row should be';
+
+CREATE FUNCTION dr.log_event(
+	type text,
+	severity text,
+	label text,
+	action bigint,
+	detail jsonb)
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	e dr.event;
+BEGIN
+	-- one writer at a time; who reads does not wait
+	LOCK TABLE dr.event IN SHARE ROW EXCLUSIVE MODE;
+	SELECT last.seq + 1, last.hash INTO e.seq, e.previous
+		FROM dr.event AS last
+		ORDER BY last.seq DESC
+		LIMIT 1;
+	e.seq := coalesce(e.seq, 1);
+	e.previous := coalesce(e.previous, ''::bytea);
+	e.at := clock_timestamp();
+	e.type := log_event.type;
+	e.severity := log_event.severity;
+	e.role := session_user;
+	e.label := log_event.label;
+	e.action := log_event.action;
+	e.detail := coalesce(log_event.detail, '{}');
+	e.hash := dr.event_hash(e);
+	INSERT INTO dr.event VALUES (e.*);
+	INSERT INTO dr.event_head (seq, hash) VALUES (e.seq, e.hash)
+		ON CONFLICT (one) DO UPDATE
+			SET seq = excluded.seq, hash = excluded.hash;
+	PERFORM pg_notify('dr', json_build_object('seq', e.seq, 'type', e.type,
+		'severity', e.severity, 'label', e.label)::text);
+	RETURN e.seq;
+END
+$$;
+
+COMMENT ON FUNCTION dr.log_event(text, text, text, bigint, jsonb) IS 'internal: adds an event, tells the channel dr, returns its number';
+
+CREATE FUNCTION dr.close_events()
+RETURNS bigint
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+	begun dr.event;
+	closed bigint := 0;
+BEGIN
+	LOCK TABLE dr.event IN SHARE ROW EXCLUSIVE MODE;
+	-- What began in a session that is there no more, or in one that began
+	-- later and has got its number.
+	FOR begun IN
+		SELECT b.* FROM dr.event b
+		WHERE b.type LIKE '%-started'
+			AND NOT EXISTS (SELECT FROM dr.event ended
+							WHERE ended.action = b.seq)
+			AND NOT EXISTS (SELECT FROM pg_stat_activity a
+							WHERE a.pid = (b.detail->>'pid')::integer
+								AND a.backend_start <= b.at)
+		ORDER BY b.seq
+	LOOP
+		PERFORM dr.log_event(replace(begun.type, '-started', '-failed'),
+			'error', begun.label, begun.seq,
+			'{"message": "the session ended before the action did"}');
+		closed := closed + 1;
+	END LOOP;
+	RETURN closed;
+END
+$$;
+
+COMMENT ON FUNCTION dr.close_events() IS 'internal: adds the end of actions whose session is gone, returns how many';
+
+CREATE FUNCTION dr.verify_audit(
+	OUT seq bigint,
+	OUT problem text)
+RETURNS SETOF record
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+	WITH chain AS (
+		SELECT e.seq, e.hash, e.previous,
+			   dr.event_hash(e) AS expected,
+			   lag(e.seq, 1, 0::bigint) OVER w AS before,
+			   lag(e.hash, 1, ''::bytea) OVER w AS before_hash
+		FROM dr.event e
+		WINDOW w AS (ORDER BY e.seq)
+	), anchor AS (
+		SELECT b.label, split_part(b.annotations->>'dr.audit', ':', 1) AS seq,
+			   split_part(b.annotations->>'dr.audit', ':', 2) AS hash
+		FROM dr.backup b
+		WHERE b.sysid = (SELECT system_identifier FROM pg_control_system())
+			AND b.annotations->>'dr.audit' ~ '^[0-9]{1,18}:[0-9a-f]{64}$'
+			-- not of a time that a recovery has undone
+			AND NOT EXISTS (SELECT FROM dr.timeline t
+							WHERE t.repository = b.repository
+								AND t.sysid = b.sysid
+								AND t.parent_timeline = b.timeline
+								AND t.switch_lsn < b.stop_lsn)
+		GROUP BY 1, 2, 3
+	)
+	SELECT c.seq, 'it was changed' FROM chain c WHERE c.hash <> c.expected
+	UNION ALL
+	SELECT c.seq, format('%s before it are missing', c.seq - c.before - 1)
+	FROM chain c WHERE c.seq <> c.before + 1
+	UNION ALL
+	SELECT c.seq, 'it does not follow the one before it'
+	FROM chain c WHERE c.seq = c.before + 1 AND c.previous <> c.before_hash
+	UNION ALL
+	SELECT h.seq, 'it was the newest, and is not any more'
+	FROM dr.event_head h
+	WHERE NOT EXISTS (SELECT FROM dr.event e
+					  WHERE e.seq = h.seq AND e.hash = h.hash
+						AND e.seq = (SELECT max(m.seq) FROM dr.event m))
+	UNION ALL
+	SELECT max(e.seq), 'what the newest one was is not known any more'
+	FROM dr.event e
+	HAVING count(*) > 0 AND NOT EXISTS (SELECT FROM dr.event_head)
+	UNION ALL
+	SELECT a.seq::bigint, format('it is not the one that backup %s has a hash of', a.label)
+	FROM anchor a
+	WHERE NOT EXISTS (SELECT FROM dr.event e
+					  WHERE e.seq = a.seq::bigint
+						AND encode(e.hash, 'hex') = a.hash)
+	ORDER BY 1, 2
+$$;
+
+COMMENT ON FUNCTION dr.verify_audit() IS 'events that were changed, removed or added by another way than they should be; no row is the best answer';
+
 -- Actions ---------------------------------------------------------------------
 
 CREATE PROCEDURE dr.sync()
@@ -660,7 +867,8 @@ GRANT EXECUTE ON FUNCTION
 	dr.get_backup(text),
 	dr.rpo(),
 	dr.rpo_by_repository(),
-	dr.read_rpo_history()
+	dr.read_rpo_history(),
+	dr.verify_audit()
 TO dr_viewer;
 
 GRANT EXECUTE ON PROCEDURE

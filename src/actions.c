@@ -14,6 +14,7 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "command.h"
+#include "event.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "json.h"
@@ -30,6 +31,9 @@ PG_FUNCTION_INFO_V1(dr_check);
 
 /* So many problems are returned; the rest is counted. */
 #define PROBLEMS_MAX 1000
+
+/* Of a backup: number and hash of the newest event when it was begun. */
+#define AUDIT_ANNOTATION "dr.audit"
 
 /* ---- the frame of an action ---- */
 
@@ -59,6 +63,36 @@ begin_action(FunctionCallInfo fcinfo, const char *name)
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	SPI_commit();
+}
+
+/*
+ * Runs the program, between two events: that it began, and, if it fails, why.
+ * That it was completed is the caller's to tell.
+ */
+static Jsonb *
+run_action(DrAction *action, const DrCommand *command)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Jsonb *result = NULL;
+
+	dr_event_begin(action);
+	PG_TRY();
+	{
+		result = dr_command_run(command);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		SPI_rollback();
+		dr_event_fail(action, error);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	return result;
 }
 
 static Oid
@@ -160,22 +194,26 @@ bad_annotations(const char *detail)
 }
 
 static void
-put_annotation(StringInfo out, const JsonbValue *key, Jsonb *annotations)
+put_annotation(StringInfo out, const char *name, const char *value)
 {
-	char *name = pnstrdup(key->val.string.val, key->val.string.len);
-	char *value = dr_json_text(annotations, name);
-
-	if (value == NULL)
-		bad_annotations("Each value must be a string, a number or a "
-						"boolean.");
-	if (name[0] == '\0' || strchr(name, '=') != NULL)
-		bad_annotations("A key must not be empty nor hold \"=\".");
 	if (out->data[out->len - 1] != '[')
 		appendStringInfoChar(out, ',');
 	escape_json(out, psprintf("%s=%s", name, value));
 }
 
-/* {"k": "v"} becomes "annotate":["k=v"]. */
+static void
+check_annotation(const char *name, const char *value)
+{
+	if (value == NULL)
+		bad_annotations("Each value must be a string, a number or a "
+						"boolean.");
+	if (name[0] == '\0' || strchr(name, '=') != NULL)
+		bad_annotations("A key must not be empty nor hold \"=\".");
+	if (strcmp(name, AUDIT_ANNOTATION) == 0)
+		bad_annotations("Key \"" AUDIT_ANNOTATION "\" is reserved.");
+}
+
+/* {"k": "v"} becomes "k=v". */
 static void
 put_annotations(StringInfo out, Jsonb *annotations)
 {
@@ -185,20 +223,26 @@ put_annotations(StringInfo out, Jsonb *annotations)
 
 	if (!JB_ROOT_IS_OBJECT(annotations))
 		bad_annotations("They must be a JSON object.");
-	appendStringInfoString(out, ",\"annotate\":[");
 	it = JsonbIteratorInit(&annotations->root);
 	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
 	{
-		if (token == WJB_KEY)
-			put_annotation(out, &v, annotations);
+		char *name;
+		char *value;
+
+		if (token != WJB_KEY)
+			continue;
+		name = pnstrdup(v.val.string.val, v.val.string.len);
+		value = dr_json_text(annotations, name);
+		check_annotation(name, value);
+		put_annotation(out, name, value);
 	}
-	appendStringInfoChar(out, ']');
 }
 
-static char *
+/* Without their end: an annotation is to follow. */
+static StringInfo
 backup_options(FunctionCallInfo fcinfo)
 {
-	StringInfoData out;
+	StringInfo out = makeStringInfo();
 
 	check_target(text_argument(fcinfo, 0, "target"));
 	if (!PG_ARGISNULL(3))
@@ -206,13 +250,24 @@ backup_options(FunctionCallInfo fcinfo)
 						errmsg("a label cannot be chosen"),
 						errdetail("Argument \"label\" returns the label that "
 								  "the backup got.")));
-	initStringInfo(&out);
-	appendStringInfoChar(&out, '{');
-	dr_json_put_text(&out, "type", text_argument(fcinfo, 1, "type"));
+	appendStringInfoChar(out, '{');
+	dr_json_put_text(out, "type", text_argument(fcinfo, 1, "type"));
+	appendStringInfoString(out, ",\"annotate\":[");
 	if (!PG_ARGISNULL(2))
-		put_annotations(&out, PG_GETARG_JSONB_P(2));
-	appendStringInfoChar(&out, '}');
-	return out.data;
+		put_annotations(out, PG_GETARG_JSONB_P(2));
+	return out;
+}
+
+/* The backup takes the newest event's hash to where nobody here can change it. */
+static const char *
+end_options(StringInfo out, const DrAction *action)
+{
+	char *anchor = dr_event_anchor(action);
+
+	if (anchor != NULL)
+		put_annotation(out, AUDIT_ANNOTATION, anchor);
+	appendStringInfoString(out, "]}");
+	return out->data;
 }
 
 static void
@@ -224,14 +279,17 @@ name_backup(void *arg)
 
 /* The backup is there: an error from here on must not sound otherwise. */
 static void
-sync_after_backup(Oid owner, Jsonb *result)
+sync_after_backup(const DrAction *action, Jsonb *result)
 {
-	ErrorContextCallback context = {.previous = error_context_stack,
-									.callback = name_backup,
-									.arg = dr_json_text(result, "label")};
+	char *label = dr_json_text(result, "label");
+	char *damaged = dr_json_text(result, "damaged_pages");
+	bool intact = damaged == NULL || strcmp(damaged, "0") == 0;
+	ErrorContextCallback context = {
+		.previous = error_context_stack, .callback = name_backup, .arg = label};
 
 	error_context_stack = &context;
-	dr_mirror_sync(owner);
+	dr_event_complete(action, intact ? "info" : "warning", label, result);
+	dr_mirror_sync(action->owner);
 	error_context_stack = context.previous;
 }
 
@@ -239,14 +297,17 @@ Datum
 dr_create_backup(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Oid owner = owner_of_function(fcinfo->flinfo->fn_oid);
-	DrCommand command = {.name = "backup", .options = backup_options(fcinfo)};
+	DrAction action = {.owner = owner_of_function(fcinfo->flinfo->fn_oid),
+					   .kind = "backup"};
+	StringInfo options = backup_options(fcinfo);
+	DrCommand command = {.name = "backup"};
 	Jsonb *result;
 	Datum row;
 
 	begin_action(fcinfo, "dr.create_backup()");
-	result = dr_command_run(&command);
-	sync_after_backup(owner, result);
+	command.options = end_options(options, &action);
+	result = run_action(&action, &command);
+	sync_after_backup(&action, result);
 	MemoryContextSwitchTo(caller);
 	row = result_row(fcinfo, result, NULL);
 	SPI_finish();
@@ -310,11 +371,20 @@ verify_options(FunctionCallInfo fcinfo)
 	return out.data;
 }
 
+static const char *
+verify_severity(Jsonb *result)
+{
+	char *errors = dr_json_text(result, "errors");
+
+	return errors != NULL && strcmp(errors, "0") != 0 ? "error" : "info";
+}
+
 Datum
 dr_verify_integrity(PG_FUNCTION_ARGS)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	Oid owner = owner_of_function(fcinfo->flinfo->fn_oid);
+	DrAction action = {.owner = owner_of_function(fcinfo->flinfo->fn_oid),
+					   .kind = "verification"};
 	Problems problems = {.count = 0};
 	DrCommand command = {.name = "verify",
 						 .options = verify_options(fcinfo),
@@ -325,9 +395,12 @@ dr_verify_integrity(PG_FUNCTION_ARGS)
 
 	initStringInfo(&problems.json);
 	appendStringInfoChar(&problems.json, '[');
+	if (!PG_ARGISNULL(0))
+		action.label = text_argument(fcinfo, 0, "label");
 	begin_action(fcinfo, "dr.verify_integrity()");
-	result = dr_command_run(&command);
-	dr_mirror_sync(owner);
+	result = run_action(&action, &command);
+	dr_event_complete(&action, verify_severity(result), action.label, result);
+	dr_mirror_sync(action.owner);
 	appendStringInfoChar(&problems.json, ']');
 	MemoryContextSwitchTo(caller);
 	row = result_row(fcinfo, result, problems.json.data);

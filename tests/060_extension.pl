@@ -72,6 +72,11 @@ sub as_row
 	return $stdout;
 }
 
+is(as_row('watcher', "SELECT string_agg(type || ' ' || role, ', ' ORDER BY seq) FROM dr.event"),
+	'backup-started worker, backup-completed worker, '
+	  . 'verification-started worker, verification-completed worker',
+	'who did what is on record');
+
 # ---- what a user says is data ----
 
 my $flag = PostgreSQL::Test::Utils::tempdir() . '/flag';
@@ -97,7 +102,7 @@ my $all = JSON::PP->new->encode({ map { ("k$_" => $nasty[$_]) } 0 .. $#nasty });
 like(as_row('worker', "CALL dr.create_backup(annotations => @{[ quote($all) ]})"),
 	qr/^\d{8}T/, 'annotations may hold all of them');
 is( as_row('watcher',
-		"SELECT annotations = @{[ quote($all) ]}::jsonb FROM dr.latest_backup()"),
+		"SELECT annotations - 'dr.audit' = @{[ quote($all) ]}::jsonb FROM dr.latest_backup()"),
 	't', 'and come back as they were');
 
 sub quote
@@ -372,5 +377,22 @@ $pg->reload;
 is($rc, 0, 'after all that, a backup') or diag($err);
 is($pg->safe_psql('postgres', q{SELECT state, wal_ok FROM dr.latest_backup()}),
 	'complete|t', 'is complete');
+is($pg->safe_psql('postgres', q{
+SELECT count(*) FROM dr.event b WHERE b.type = 'backup-started'
+	AND 1 <> (SELECT count(*) FROM dr.event e WHERE e.action = b.seq
+			  AND e.type IN ('backup-completed', 'backup-failed'))}),
+	0, 'each that was begun is on record with one end');
+is($pg->safe_psql('postgres', q{
+SELECT string_agg(message || ' ' || n, ', ' ORDER BY message) FROM (
+	SELECT detail->>'message' AS message, count(*) AS n FROM dr.event
+	WHERE type = 'backup-failed' AND detail->>'message' ~ 'canceling|session|signal 9'
+	GROUP BY 1) AS f}),
+	join(', ', 'canceling statement due to statement timeout 1',
+		'canceling statement due to user request 2',
+		'program was terminated by signal 9: Killed 1',
+		'the session ended before the action did 6'),
+	'and with its reason');
+is($pg->safe_psql('postgres', 'SELECT count(*) FROM dr.verify_audit()'),
+	0, 'the record is whole');
 
 done_testing();
