@@ -90,8 +90,7 @@ print_members(Context *ctx, const BackupInfo *info)
 {
 	for (size_t i = 0; i < info->member_count; i++)
 		ctx_print(ctx, "%s%s%s", i == 0 ? "      made of " : ", ",
-				  info->members[i],
-				  i + 1 == info->member_count ? "\n" : "");
+				  info->members[i], i + 1 == info->member_count ? "\n" : "");
 }
 
 static void

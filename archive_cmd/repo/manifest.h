@@ -46,8 +46,8 @@ typedef struct BackupInfo
 											 * in order: completeness can be
 											 * proved without the key */
 	uint64_t damaged_pages;
-	char *parent;      /* label, or NULL for a full backup */
-	char **members;    /* labels of the backups that a group is made of */
+	char *parent;   /* label, or NULL for a full backup */
+	char **members; /* labels of the backups that a group is made of */
 	size_t member_count;
 	Json *annotations; /* object of strings, or NULL */
 } BackupInfo;

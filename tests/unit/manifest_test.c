@@ -182,7 +182,8 @@ test_round_trip(bool encrypted)
 static void
 test_other_targets(void)
 {
-	char *members[] = {(char *) "20261121T000101Z", (char *) "20261121T000102Z"};
+	char *members[] = {(char *) "20261121T000101Z",
+					   (char *) "20261121T000102Z"};
 	BackupInfo info = {.label = (char *) LABEL,
 					   .target = (char *) "files:app",
 					   .version_num = 150020,
