@@ -52,14 +52,19 @@ backup_build_add_pack(BackupBuild *build, const ManifestPack *pack,
 }
 
 void
-backup_build_add_file(BackupBuild *build, const ManifestFile *file)
+backup_build_add_file(BackupBuild *build, const ManifestFile *file,
+					  const BuildRun *runs, size_t run_count)
 {
 	Manifest *m = &build->manifest;
 
 	pthread_mutex_lock(&build->lock);
 	m->files = mem_grow(m->files, m->file_count, &build->file_cap,
 						sizeof(ManifestFile));
-	m->files[m->file_count++] = *file;
+	m->files[m->file_count] = *file;
+	for (size_t i = 0; i < run_count; i++)
+		manifest_add_run(m, &m->files[m->file_count], runs[i].length,
+						 runs[i].pack, runs[i].pack_offset);
+	m->file_count++;
 	m->info.plain_bytes += file->size;
 	pthread_mutex_unlock(&build->lock);
 }

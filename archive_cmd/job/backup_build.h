@@ -29,10 +29,19 @@ extern void backup_build_free(BackupBuild *build);
 /* The number of a new pack, from 1. */
 extern uint32_t backup_build_next_pack(BackupBuild *build);
 
-/* Each takes over what its argument points to. */
+/* Where bytes of a file lie; pack is its place in the manifest. */
+typedef struct BuildRun
+{
+	uint64_t length;
+	uint32_t pack;
+	uint64_t pack_offset;
+} BuildRun;
+
+/* Each takes over what its argument points to, but for the runs. */
 extern void backup_build_add_pack(BackupBuild *build, const ManifestPack *pack,
 								  uint64_t stored);
-extern void backup_build_add_file(BackupBuild *build, const ManifestFile *file);
+extern void backup_build_add_file(BackupBuild *build, const ManifestFile *file,
+								  const BuildRun *runs, size_t run_count);
 extern void backup_build_add_damage(BackupBuild *build,
 									const ManifestDamage *damage);
 

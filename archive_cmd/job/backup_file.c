@@ -44,6 +44,7 @@ struct FileCopier
 	char *full_path;
 	PackWriter *pack;
 	ManifestFile file;
+	uint64_t offset; /* of its contents in the pack */
 	uint32_t crc32c;
 	bool check_pages;
 	uint32_t first_block; /* of its segment, in the relation */
@@ -107,11 +108,9 @@ file_copier_begin(FileCopier *c, PackWriter *pack, const DataFile *file,
 	c->file.size = file->size;
 	c->file.mtime = file->mtime;
 	c->file.mode = entry.mode;
-	c->file.extent.length = file->size;
-	c->file.extent.pack = pack_number(pack);
 	c->crc32c = 0;
 	c->pack = pack;
-	return pack_begin_file(pack, &entry, &c->file.extent.pack_offset, err);
+	return pack_begin_file(pack, &entry, &c->offset, err);
 }
 
 bool
@@ -152,11 +151,14 @@ put_checksum(FileCopier *c)
 bool
 file_copier_end(FileCopier *c, Error *err)
 {
+	BuildRun run;
+
 	content_hash_final(c->content, c->file.content);
 	put_checksum(c);
-	if (!pack_end_file(c->pack, err))
+	if (!pack_end_file(c->pack, c->file.content, err))
 		return false;
-	backup_build_add_file(c->spec->build, &c->file);
+	run = (BuildRun){c->file.size, pack_number(c->pack), c->offset};
+	backup_build_add_file(c->spec->build, &c->file, &run, c->file.size > 0);
 	memset(&c->file, 0, sizeof(c->file));
 	atomic_fetch_add(&c->spec->progress->done_items, 1);
 	return true;

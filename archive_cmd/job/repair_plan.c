@@ -133,6 +133,7 @@ plan_damaged(Repair *r, size_t member, const Missing *missing,
 			t->size = item->size;
 			t->backup = backup;
 			t->last = label != NULL && is_in(item->name, label, "manifest");
+			t->optional = label != NULL && is_in(item->name, label, "map/");
 			if (t->last)
 				backup->unfinished = true;
 		}
@@ -271,7 +272,46 @@ plan_wal(Repair *r, size_t member, const Missing *missing)
 	}
 }
 
-/* Packs and manifest of a backup that should be here. */
+/*
+ * A map is made anew by nobody, but no restore needs it: it comes if another
+ * repository has it intact.
+ */
+static void
+plan_map(Repair *r, size_t member, TransferBackup *b, const char *name)
+{
+	const InventoryItem *item = NULL;
+	Transfer *t;
+
+	if (inventory_find(&r->inventories[member], name) != NULL)
+		return;
+	for (size_t i = 0; item == NULL && i < r->set->count; i++)
+	{
+		if (b->sources[i])
+			item = inventory_find(&r->inventories[i], name);
+		if (item != NULL &&
+			(item->state == ITEM_DAMAGED || item->state == ITEM_UNREADABLE))
+			item = NULL;
+	}
+	if (item == NULL)
+		return;
+	t = plan_copy(r, member, item);
+	t->backup = b;
+	t->optional = true;
+}
+
+static void
+plan_maps(Repair *r, size_t member, TransferBackup *b, const BackupInfo *info)
+{
+	for (uint32_t n = 1; n <= info->pack_count; n++)
+	{
+		char *name = repo_map_name(info->label, n);
+
+		plan_map(r, member, b, name);
+		free(name);
+	}
+}
+
+/* Packs, maps and manifest of a backup that should be here. */
 static bool
 plan_parts(Repair *r, size_t member, const BackupInfo *info, Error *err)
 {
@@ -301,6 +341,7 @@ plan_parts(Repair *r, size_t member, const BackupInfo *info, Error *err)
 		}
 		free(name);
 	}
+	plan_maps(r, member, b, info);
 	return true;
 }
 

@@ -81,14 +81,15 @@ is_last(const char *name, const char *label)
 	return last;
 }
 
+/* Packs and maps are numbered objects in directories of their own. */
 static bool
-is_pack(const char *name, const char *label)
+is_in(const char *name, const char *label, const char *part)
 {
-	char *dir = mem_printf("backup/%s/data/", label);
-	bool pack = strncmp(name, dir, strlen(dir)) == 0;
+	char *dir = mem_printf("backup/%s/%s/", label, part);
+	bool in = strncmp(name, dir, strlen(dir)) == 0;
 
 	free(dir);
-	return pack;
+	return in;
 }
 
 /* NULL with *err unset: this backup is not to be copied. */
@@ -122,10 +123,11 @@ plan_item(RepoCopy *c, const InventoryItem *item, Error *err)
 	char *label = inventory_label(item->name);
 	TransferBackup *backup = NULL;
 	bool last = label != NULL && is_last(item->name, label);
+	bool map = label != NULL && is_in(item->name, label, "map");
 	bool wanted = strncmp(item->name, "wal/", 4) == 0;
 	Transfer *t;
 
-	if (label != NULL && (last || is_pack(item->name, label)))
+	if (label != NULL && (last || map || is_in(item->name, label, "data")))
 	{
 		backup = plan_backup(c, label, err);
 		wanted = backup != NULL;
@@ -141,6 +143,7 @@ plan_item(RepoCopy *c, const InventoryItem *item, Error *err)
 	t = transfer_add(&c->plan, TRANSFER_COPY, TO, item->name);
 	t->backup = backup;
 	t->last = last;
+	t->optional = map;
 	t->size = item->size;
 	return true;
 }

@@ -174,7 +174,7 @@ static bool
 differs_error(const Distribution *d, const RestorePiece *piece, Error *err)
 {
 	const Manifest *m = d->sources.manifest;
-	char *object = repo_pack_name(m->info.label, m->packs[piece->pack].number);
+	char *object = manifest_pack_name(m, &m->packs[piece->pack]);
 
 	error_set(err, ERR_DAMAGED,
 			  "file \"%s\" in \"%s\" is not what was backed up",

@@ -108,7 +108,7 @@ static bool
 open_pack(RestoreReader *r, Source *s, size_t pack, Error *err)
 {
 	const Manifest *m = r->shared->manifest;
-	char *name = repo_pack_name(m->info.label, m->packs[pack].number);
+	char *name = manifest_pack_name(m, &m->packs[pack]);
 	bool done;
 
 	object_reader_close(s->object);

@@ -76,20 +76,27 @@ void
 restore_slices_want(RestoreSlices *s, const Manifest *m, size_t file,
 					uint64_t offset, uint64_t length)
 {
-	const ManifestExtent *e = &m->files[file].extent;
-	uint64_t end = e->file_offset + e->length;
-	RestorePiece run = {.file = file, .file_offset = e->file_offset};
+	const ManifestFile *f = &m->files[file];
+	const ManifestExtent *e = manifest_extents(m, f);
+	uint64_t begin = 0; /* of the extent, in the file */
 
-	if (offset > run.file_offset)
-		run.file_offset = offset;
-	if (offset + length < end)
-		end = offset + length;
-	if (run.file_offset >= end)
-		return;
-	run.length = end - run.file_offset;
-	run.pack = e->pack - 1;
-	run.pack_offset = e->pack_offset + (run.file_offset - e->file_offset);
-	add_run(s, m, run);
+	for (uint32_t i = 0; i < f->extent_count; i++)
+	{
+		uint64_t from = offset > begin ? offset : begin;
+		uint64_t to = begin + e[i].length;
+
+		if (offset + length < to)
+			to = offset + length;
+		if (from < to)
+			add_run(s, m,
+					(RestorePiece){.file = file,
+								   .file_offset = from,
+								   .length = to - from,
+								   .pack = e[i].pack - 1,
+								   .pack_offset = e[i].pack_offset +
+												  (from - begin)});
+		begin += e[i].length;
+	}
 }
 
 static int

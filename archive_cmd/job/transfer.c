@@ -269,7 +269,7 @@ finish(Running *r, Transfer *t, const char *source, bool at_target, Error *why)
 
 	pthread_mutex_lock(&r->lock);
 	t->done = report.why == NULL;
-	if (!t->done && t->backup != NULL)
+	if (!t->done && t->backup != NULL && !t->optional)
 		t->backup->failed++;
 	if (!t->done && at_target && is_fatal(why))
 		r->down[t->target] = true;

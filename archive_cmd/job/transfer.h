@@ -38,6 +38,7 @@ typedef struct Transfer
 	size_t target;          /* member of the set */
 	TransferBackup *backup; /* NULL: any member may be the source */
 	bool last;              /* of its backup: the manifest */
+	bool optional;          /* the backup is complete without it: a map */
 	uint64_t size;
 	bool done;
 } Transfer;

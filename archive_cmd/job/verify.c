@@ -106,8 +106,11 @@ verify_take_error(Verify *v, Repo *repo, const VerifyItem *item, Error *problem,
 		error_move(err, problem);
 		return false;
 	}
-	/* gone since it was listed: expired, or else its absence is noted */
-	p.warning = problem->code == ERR_NOT_FOUND;
+	/*
+	 * Gone since it was listed: expired, or else its absence is noted.  And
+	 * no restore needs a map: without it the next incremental stores more.
+	 */
+	p.warning = problem->code == ERR_NOT_FOUND || item->kind == ITEM_MAP;
 	verify_report(v, &p, item->backup);
 	if (!p.warning && item->kind == ITEM_WAL)
 		blame_backups(v, item);

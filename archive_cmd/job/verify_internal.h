@@ -18,6 +18,7 @@ typedef enum ItemKind
 	ITEM_WAL, /* any file of wal/ */
 	ITEM_MANIFEST,
 	ITEM_PACK,
+	ITEM_MAP,
 	ITEM_LEASE,
 	ITEM_MARK,
 	ITEM_QUARANTINED,
@@ -41,7 +42,7 @@ typedef struct VerifyItem
 	WalHome home;  /* of ITEM_WAL */
 	WalName wal;
 	VerifyBackup *backup;       /* of the others; NULL if not in the catalog */
-	uint32_t pack;              /* number of ITEM_PACK */
+	uint32_t pack;              /* number of ITEM_PACK, or of its map */
 	bool sound;                 /* it was looked at and is what it should be */
 	uint8_t sha256[SHA256_LEN]; /* of its payload, if sound */
 } VerifyItem;

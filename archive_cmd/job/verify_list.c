@@ -43,6 +43,7 @@ find_backup(Verify *v, const char *label)
 	return NULL;
 }
 
+/* A pack, or its map. */
 static bool
 name_pack(const char *label, const char *name, VerifyItem *item)
 {
@@ -50,9 +51,9 @@ name_pack(const char *label, const char *name, VerifyItem *item)
 	char *canonical;
 	bool same;
 
-	item->kind = ITEM_PACK;
 	item->pack = (uint32_t) strtoul(digits, NULL, 10);
-	canonical = repo_pack_name(label, item->pack);
+	canonical = item->kind == ITEM_PACK ? repo_pack_name(label, item->pack)
+										: repo_map_name(label, item->pack);
 	same = item->pack > 0 && strcmp(canonical, name) == 0;
 	free(canonical);
 	return same;
@@ -96,8 +97,12 @@ name_backup(Verify *v, const char *name, VerifyItem *item)
 		item->kind = ITEM_MANIFEST;
 		if (strcmp(rest, "/manifest") == 0)
 			ok = true;
-		else if (strncmp(rest, "/data/", 6) == 0)
+		else if (strncmp(rest, "/data/", 6) == 0 ||
+				 strncmp(rest, "/map/", 5) == 0)
+		{
+			item->kind = rest[1] == 'd' ? ITEM_PACK : ITEM_MAP;
 			ok = name_pack(label, name, item);
+		}
 		else if (strncmp(rest, "/lease/", 7) == 0)
 			ok = name_lease(rest + 7, item);
 		else if (strncmp(rest, "/mark/", 6) == 0)
@@ -206,7 +211,8 @@ select_item(Verify *v, const VerifyItem *item)
 	/* running, interrupted, unreadable, or newer than the catalog */
 	if (b == NULL || !b->selected)
 		return false;
-	if (item->kind == ITEM_PACK && item->pack > b->backup->info.pack_count)
+	if ((item->kind == ITEM_PACK || item->kind == ITEM_MAP) &&
+		item->pack > b->backup->info.pack_count)
 	{
 		report_stray(v, item, "the manifest does not know this pack");
 		return false;

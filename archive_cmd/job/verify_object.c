@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "pg/wal_page.h"
+#include "repo/block_map.h"
 
 #define HISTORY_MAX (1024 * 1024)
 
@@ -29,6 +30,8 @@ expected_kind(const VerifyItem *item)
 			return OBJECT_MANIFEST;
 		case ITEM_PACK:
 			return OBJECT_PACK;
+		case ITEM_MAP:
+			return OBJECT_MAP;
 		case ITEM_LEASE:
 			return OBJECT_LEASE;
 		case ITEM_MARK:
@@ -139,6 +142,18 @@ check_history(Repo *repo, const VerifyItem *item, const ObjectMeta *meta,
 }
 
 static bool
+check_map(Repo *repo, const VerifyItem *item, Error *err)
+{
+	BlockMap map;
+
+	if (!block_map_read(repo, item->backup->backup->info.label, item->pack,
+						true, &map, err))
+		return false;
+	block_map_free(&map);
+	return true;
+}
+
+static bool
 check_deep(const Verify *v, Repo *repo, const VerifyItem *item,
 		   ObjectMeta *meta, Error *err)
 {
@@ -147,6 +162,8 @@ check_deep(const Verify *v, Repo *repo, const VerifyItem *item,
 	bool ok = object_read(repo, item->name, sink, meta, err);
 
 	stage_free(sink);
+	if (ok && item->kind == ITEM_MAP)
+		return check_map(repo, item, err);
 	if (!ok || item->kind != ITEM_WAL)
 		return ok;
 	if (item->wal.kind == WAL_SEGMENT || item->wal.kind == WAL_PARTIAL)

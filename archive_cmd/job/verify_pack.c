@@ -28,6 +28,7 @@ typedef struct PackJob
 /* Hashes the files in one pack as its plaintext passes. */
 typedef struct FileCheck
 {
+	const Manifest *manifest;
 	const ManifestFile **files;
 	size_t count;
 	size_t at;
@@ -45,6 +46,12 @@ note_bad(FileCheck *c, const ManifestFile *f)
 	c->bad[c->bad_count++] = f;
 }
 
+static uint64_t
+offset_of(const Manifest *m, const ManifestFile *f)
+{
+	return manifest_extents(m, f)->pack_offset;
+}
+
 /*
  * The current file ends here.  Others with the same extent are the same bytes;
  * one that overlaps it otherwise cannot be right.
@@ -52,16 +59,17 @@ note_bad(FileCheck *c, const ManifestFile *f)
 static void
 end_file(FileCheck *c)
 {
-	const ManifestExtent *e = &c->files[c->at]->extent;
+	const ManifestFile *done = c->files[c->at];
+	uint64_t begin = offset_of(c->manifest, done);
 	uint8_t content[CONTENT_LEN];
 
 	content_hash_final(c->hash, content);
 	while (c->at < c->count &&
-		   c->files[c->at]->extent.pack_offset < e->pack_offset + e->length)
+		   offset_of(c->manifest, c->files[c->at]) < begin + done->size)
 	{
 		const ManifestFile *f = c->files[c->at];
 
-		if (f->extent.pack_offset != e->pack_offset || f->size != e->length ||
+		if (offset_of(c->manifest, f) != begin || f->size != done->size ||
 			memcmp(f->content, content, CONTENT_LEN) != 0)
 			note_bad(c, f);
 		c->at++;
@@ -77,9 +85,9 @@ check_bytes(void *arg, const void *data, size_t len, Error *err)
 
 	while (c->at < c->count)
 	{
-		const ManifestExtent *e = &c->files[c->at]->extent;
-		uint64_t file_end = e->pack_offset + e->length;
-		uint64_t from = e->pack_offset > c->pos ? e->pack_offset : c->pos;
+		uint64_t begin = offset_of(c->manifest, c->files[c->at]);
+		uint64_t file_end = begin + c->files[c->at]->size;
+		uint64_t from = begin > c->pos ? begin : c->pos;
 		uint64_t to = file_end < end ? file_end : end;
 
 		if (from >= end)
@@ -166,7 +174,8 @@ first_file(const PackJob *job, uint32_t pack)
 	{
 		size_t mid = low + (high - low) / 2;
 
-		if (job->files[mid]->extent.pack < pack)
+		if (manifest_extents(job->packs->manifest, job->files[mid])->pack <
+			pack)
 			low = mid + 1;
 		else
 			high = mid;
@@ -179,7 +188,8 @@ check_pack(const PackJob *job, Repo *repo, VerifyItem *item, Error *err)
 {
 	const ManifestPack *pack = &job->packs->manifest->packs[item->pack - 1];
 	size_t first = first_file(job, item->pack);
-	FileCheck c = {.files = job->files + first,
+	FileCheck c = {.manifest = job->packs->manifest,
+				   .files = job->files + first,
 				   .count = first_file(job, item->pack + 1) - first,
 				   .hash = content_hash_new(&repo->content)};
 	Stage *sink = stage_sink(check_bytes, &c);
@@ -242,15 +252,17 @@ work(void *arg, int worker_no, Error *err)
 
 /* By place; of those at one place the longest first. */
 static int
-compare_files(const void *a, const void *b)
+compare_files(const void *a, const void *b, void *arg)
 {
 	const ManifestFile *x = *(const ManifestFile *const *) a;
 	const ManifestFile *y = *(const ManifestFile *const *) b;
+	const ManifestExtent *at_x = manifest_extents(arg, x);
+	const ManifestExtent *at_y = manifest_extents(arg, y);
 
-	if (x->extent.pack != y->extent.pack)
-		return x->extent.pack < y->extent.pack ? -1 : 1;
-	if (x->extent.pack_offset != y->extent.pack_offset)
-		return x->extent.pack_offset < y->extent.pack_offset ? -1 : 1;
+	if (at_x->pack != at_y->pack)
+		return at_x->pack < at_y->pack ? -1 : 1;
+	if (at_x->pack_offset != at_y->pack_offset)
+		return at_x->pack_offset < at_y->pack_offset ? -1 : 1;
 	return (x->size < y->size) - (x->size > y->size);
 }
 
@@ -270,7 +282,8 @@ verify_packs(Verify *v, const VerifyPacks *packs, Error *err)
 			job.files[job.file_count++] = &m->files[i];
 	}
 	if (job.file_count > 1)
-		qsort(job.files, job.file_count, sizeof(*job.files), compare_files);
+		qsort_r(job.files, job.file_count, sizeof(*job.files), compare_files,
+				(void *) (uintptr_t) m);
 	v->next = 0;
 	ok = thread_run(v->options->workers, work, &job, err);
 	free(job.files);

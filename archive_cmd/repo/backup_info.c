@@ -8,7 +8,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "repo/manifest.h"
+#include "repo/manifest_internal.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,6 +28,7 @@ backup_info_free(BackupInfo *info)
 	for (size_t i = 0; i < info->member_count; i++)
 		free(info->members[i]);
 	free(info->members);
+	backup_references_free(info);
 	json_free(info->annotations);
 	memset(info, 0, sizeof(*info));
 }
@@ -115,6 +116,10 @@ backup_info_json(const BackupInfo *info)
 		json_put_str(obj, "parent", info->parent);
 	if (info->member_count > 0)
 		put_members(obj, info);
+	if (info->reference_count > 0)
+		json_put(obj, "references", backup_references_json(info));
+	if (info->references_joined)
+		json_put_bool(obj, "references_joined", true);
 	if (info->annotations != NULL)
 		json_put(obj, "annotations", json_dup(info->annotations));
 	return obj;
@@ -352,6 +357,7 @@ backup_info_parse(const Json *obj, BackupInfo *out, Error *err)
 	memset(out, 0, sizeof(*out));
 	if (get_identity(obj, out, err) && get_span(obj, out, err) &&
 		get_sizes(obj, out, err) && get_members(obj, out, err) &&
+		backup_references_parse(obj, out, err) &&
 		get_annotations(obj, out, err))
 		return true;
 	backup_info_free(out);

@@ -30,6 +30,10 @@ manifest_free(Manifest *m)
 		free(m->files[i].path);
 	for (size_t i = 0; i < m->damage_count; i++)
 		free(m->damage[i].path);
+	for (size_t i = 0; i < m->label_count; i++)
+		free(m->labels[i]);
+	free(m->labels);
+	free(m->extents);
 	free(m->tablespaces);
 	free(m->packs);
 	free(m->dirs);
@@ -40,12 +44,69 @@ manifest_free(Manifest *m)
 	memset(m, 0, sizeof(*m));
 }
 
+/* ---- runs and packs ---- */
+
+void
+manifest_add_run(Manifest *m, ManifestFile *f, uint64_t length, uint32_t pack,
+				 uint64_t pack_offset)
+{
+	if (f->extent_count == 0)
+		f->first_extent = m->extent_count;
+	while (length > 0)
+	{
+		uint32_t part = length < MANIFEST_EXTENT_MAX ? (uint32_t) length
+													 : MANIFEST_EXTENT_MAX;
+
+		m->extents = mem_grow(m->extents, m->extent_count, &m->extent_cap,
+							  sizeof(ManifestExtent));
+		m->extents[m->extent_count++] = (ManifestExtent){
+			.pack_offset = pack_offset, .pack = pack, .length = part};
+		f->extent_count++;
+		pack_offset += part;
+		length -= part;
+	}
+}
+
+bool
+manifest_is_whole(const Manifest *m, const ManifestFile *f)
+{
+	const ManifestExtent *e = manifest_extents(m, f);
+
+	for (uint32_t i = 1; i < f->extent_count; i++)
+	{
+		if (!manifest_touch(&e[i - 1], &e[i]))
+			return false;
+	}
+	return true;
+}
+
+const char *
+manifest_label(Manifest *m, const char *label)
+{
+	/* of one backup there are many in a row */
+	for (size_t i = m->label_count; i > 0; i--)
+	{
+		if (strcmp(m->labels[i - 1], label) == 0)
+			return m->labels[i - 1];
+	}
+	m->labels = mem_realloc(m->labels, (m->label_count + 1) * sizeof(char *));
+	m->labels[m->label_count] = mem_strdup(label);
+	return m->labels[m->label_count++];
+}
+
+char *
+manifest_pack_name(const Manifest *m, const ManifestPack *pack)
+{
+	return repo_pack_name(pack->backup != NULL ? pack->backup : m->info.label,
+						  pack->number);
+}
+
 void
 manifest_packs_sha256(const Manifest *m, uint8_t out[SHA256_LEN])
 {
 	Sha256 *h = sha256_new();
 
-	for (size_t i = 0; i < m->pack_count; i++)
+	for (size_t i = 0; i < m->pack_count && m->packs[i].backup == NULL; i++)
 		sha256_add(h, m->packs[i].sha256, SHA256_LEN);
 	sha256_final(h, out);
 	sha256_free(h);
@@ -129,22 +190,46 @@ frames_ok(const ManifestPack *p)
 			p->frames[p->frame_count - 1].plain < p->plain_size);
 }
 
+/* Packs of other backups follow the own ones, by label and number. */
+static bool
+pack_in_order(const Manifest *m, size_t i)
+{
+	const ManifestPack *p = &m->packs[i];
+	const ManifestPack *before = i > 0 ? &m->packs[i - 1] : NULL;
+	int order;
+
+	if (i < m->info.pack_count)
+		return p->backup == NULL && p->number == i + 1;
+	if (p->backup == NULL || p->number == 0 || !repo_label_ok(p->backup) ||
+		strcmp(p->backup, m->info.label) == 0)
+		return false;
+	if (before == NULL || before->backup == NULL)
+		return true;
+	order = strcmp(before->backup, p->backup);
+	return order < 0 || (order == 0 && before->number < p->number);
+}
+
 static bool
 check_packs(const Manifest *m, Error *err)
 {
-	if (m->pack_count != m->info.pack_count)
+	if (m->pack_count < m->info.pack_count)
 		return error_set(err, ERR_DAMAGED, "it has %zu packs instead of %u",
 						 m->pack_count, m->info.pack_count);
 	for (size_t i = 0; i < m->pack_count; i++)
 	{
 		const ManifestPack *p = &m->packs[i];
 
-		if (p->number != i + 1)
-			return error_set(err, ERR_DAMAGED, "pack %u is out of order",
-							 p->number);
+		if (!pack_in_order(m, i))
+			return error_set(err, ERR_DAMAGED, "pack %zu is out of order",
+							 i + 1);
+		if (p->backup != NULL &&
+			!backup_info_references(&m->info, p->backup, p->number))
+			return error_set(err, ERR_DAMAGED,
+							 "pack %u of backup %s is not referenced",
+							 p->number, p->backup);
 		if (p->zstd_size > p->payload_size || !frames_ok(p))
 			return error_set(err, ERR_DAMAGED,
-							 "frame table of pack %u is not valid", p->number);
+							 "frame table of pack %zu is not valid", i + 1);
 	}
 	return true;
 }
@@ -162,18 +247,32 @@ check_dirs(const Manifest *m, Error *err)
 }
 
 static bool
-extent_ok(const Manifest *m, const ManifestFile *f)
+extent_ok(const Manifest *m, const ManifestExtent *e)
 {
-	const ManifestExtent *e = &f->extent;
 	uint64_t room;
 
-	if (f->size == 0)
-		return true;
-	if (e->pack < 1 || e->pack > m->pack_count || e->file_offset != 0 ||
-		e->length != f->size)
+	if (e->pack < 1 || e->pack > m->pack_count || e->length == 0)
 		return false;
 	room = m->packs[e->pack - 1].plain_size;
 	return e->pack_offset <= room && e->length <= room - e->pack_offset;
+}
+
+/* Together the runs are the file, and only the last one ends inside a block. */
+static bool
+extents_ok(const Manifest *m, const ManifestFile *f)
+{
+	const ManifestExtent *e = manifest_extents(m, f);
+	uint64_t left = f->size;
+
+	for (uint32_t i = 0; i < f->extent_count; i++)
+	{
+		if (!extent_ok(m, &e[i]) || e[i].length > left)
+			return false;
+		left -= e[i].length;
+		if (left > 0 && e[i].length % MANIFEST_BLOCK != 0)
+			return false;
+	}
+	return left == 0;
 }
 
 static bool
@@ -206,9 +305,10 @@ check_files(const Manifest *m, Error *err)
 		if (d < m->dir_count && strcmp(m->dirs[d].path, f->path) == 0)
 			return error_set(err, ERR_DAMAGED,
 							 "\"%s\" is both a file and a directory", f->path);
-		if (!extent_ok(m, f))
+		if (!extents_ok(m, f))
 			return error_set(err, ERR_DAMAGED,
-							 "file \"%s\" does not lie within a pack", f->path);
+							 "file \"%s\" does not lie within its packs",
+							 f->path);
 		if (!checksum_ok(m, f))
 			return error_set(err, ERR_DAMAGED,
 							 "checksum of file \"%s\" is not valid", f->path);

@@ -14,11 +14,25 @@
 #include "base/json.h"
 #include "repo/repo.h"
 
+/* Runs of a file begin and end at multiples of this, but for its end. */
+#define MANIFEST_BLOCK 8192
+
 typedef enum BackupType
 {
 	BACKUP_FULL,
 	BACKUP_INCREMENTAL
 } BackupType;
+
+/*
+ * Packs of another backup without which this one cannot be restored: all from
+ * first to last.
+ */
+typedef struct BackupReference
+{
+	char *label;
+	uint32_t first; /* number of the pack, from 1 */
+	uint32_t last;
+} BackupReference;
 
 /* What everybody may see (also in the object's metadata). */
 typedef struct BackupInfo
@@ -39,18 +53,29 @@ typedef struct BackupInfo
 	uint32_t catalog_version;
 	bool page_checksums;
 	uint64_t file_count;
-	uint64_t plain_bytes;  /* of the files */
-	uint64_t stored_bytes; /* of the packs */
-	uint32_t pack_count;
-	uint8_t packs_sha256[SHA256_LEN]; /* of the packs' payload SHA-256s
-											 * in order: completeness can be
-											 * proved without the key */
+	uint64_t plain_bytes;             /* of the files */
+	uint64_t stored_bytes;            /* of its own packs */
+	uint32_t pack_count;              /* its own: those below backup/<label>/ */
+	uint8_t packs_sha256[SHA256_LEN]; /* of its own packs' payload
+											 * SHA-256s in order: completeness
+											 * can be proved without the key */
 	uint64_t damaged_pages;
-	char *parent;   /* label, or NULL for a full backup */
-	char **members; /* labels of the backups that a group is made of */
+	char *parent; /* label of the backup that it was compared with, or NULL
+				   * for a full backup */
+	BackupReference *references; /* by label and number; none touch */
+	size_t reference_count;
+	bool references_joined; /* there were too many: between those that it needs
+							 * are some that it does not, which may be gone */
+	char **members;         /* labels of the backups that a group is made of */
 	size_t member_count;
 	Json *annotations; /* object of strings, or NULL */
 } BackupInfo;
+
+/* Does it need this pack of another backup? */
+extern bool backup_info_references(const BackupInfo *info, const char *label,
+								   uint32_t pack);
+/* Or any pack of it? */
+extern bool backup_info_depends(const BackupInfo *info, const char *label);
 
 extern void backup_info_free(BackupInfo *info);
 extern bool backup_info_copy(const BackupInfo *from, BackupInfo *to,
@@ -67,7 +92,9 @@ typedef struct ManifestFrame
 
 typedef struct ManifestPack
 {
-	uint32_t number; /* data/NNNNNN */
+	uint32_t number;    /* data/NNNNNN of its backup */
+	const char *backup; /* label of the backup that it belongs to, NULL: this
+						 * one; of manifest_label() */
 	uint64_t plain_size;
 	uint64_t zstd_size;
 	uint64_t payload_size;
@@ -76,14 +103,20 @@ typedef struct ManifestPack
 	size_t frame_count;
 } ManifestPack;
 
-/* Where a run of a file's bytes lies. */
+/*
+ * Where a run of a file's bytes lies.  The runs of a file follow each other
+ * without a gap, so that where one begins in the file is the sum of the
+ * lengths before it.  Kept small: there may be ten million.
+ */
 typedef struct ManifestExtent
 {
-	uint64_t file_offset;
-	uint64_t length;
-	uint32_t pack;        /* number */
 	uint64_t pack_offset; /* in the pack's plaintext */
+	uint32_t pack;        /* the manifest's packs[pack - 1], own or foreign */
+	uint32_t length;      /* at most MANIFEST_EXTENT_MAX */
 } ManifestExtent;
+
+/* A longer run is several extents here, and one in the text. */
+#define MANIFEST_EXTENT_MAX (UINT32_C(1) << 31)
 
 typedef struct ManifestFile
 {
@@ -91,10 +124,10 @@ typedef struct ManifestFile
 	uint64_t size;
 	int64_t mtime; /* microseconds since 1970 */
 	uint32_t mode;
+	uint32_t extent_count; /* 0 if size is 0 */
+	size_t first_extent;   /* of manifest_extents() */
 	uint8_t content[CONTENT_LEN];
-	char checksum[65];     /* of backup_manifest, hex; "" if none */
-	ManifestExtent extent; /* of a full backup: the whole file in one run;
-								 * unused if size is 0 */
+	char checksum[65]; /* of backup_manifest, hex; "" if none */
 } ManifestFile;
 
 typedef struct ManifestDir
@@ -121,24 +154,61 @@ typedef struct Manifest
 	char *checksum_algorithm; /* "CRC32C", "SHA256" or "NONE" */
 	ManifestTablespace *tablespaces;
 	size_t tablespace_count;
-	ManifestPack *packs; /* by number, from 1 */
-	size_t pack_count;
-	ManifestDir *dirs; /* sorted by path: parents first */
+	ManifestPack *packs; /* info.pack_count of its own, by number from 1; then
+						  * those of other backups, by label and number */
+	size_t pack_count;   /* all of them */
+	ManifestDir *dirs;   /* sorted by path: parents first */
 	size_t dir_count;
 	ManifestFile *files; /* sorted by path */
 	size_t file_count;
+	ManifestExtent *extents; /* of all files, those of one side by side */
+	size_t extent_count;
+	size_t extent_cap;
 	ManifestDamage *damage;
 	size_t damage_count;
+	char **labels; /* that packs point to */
+	size_t label_count;
 } Manifest;
 
+/* The extents of a file, in the order of its bytes; file->extent_count. */
+static inline const ManifestExtent *
+manifest_extents(const Manifest *manifest, const ManifestFile *file)
+{
+	return manifest->extents + file->first_extent;
+}
+
 /*
- * Writes the manifest: the moment it is durable, the backup exists.  Fills in
- * info.packs_sha256, pack_count, file_count.
+ * One more run at the end of the file's: until the last one of this file is
+ * added no other file may get any.
+ */
+extern void manifest_add_run(Manifest *manifest, ManifestFile *file,
+							 uint64_t length, uint32_t pack,
+							 uint64_t pack_offset);
+
+/*
+ * Is the file, which is not empty, one run of bytes in one pack, as every file
+ * of a full backup is?  Its pack and offset are those of its first extent.
+ */
+extern bool manifest_is_whole(const Manifest *manifest,
+							  const ManifestFile *file);
+
+/* This label for ManifestPack.backup: lives as long as the manifest. */
+extern const char *manifest_label(Manifest *manifest, const char *label);
+
+/* The object's name; caller frees. */
+extern char *manifest_pack_name(const Manifest *manifest,
+								const ManifestPack *pack);
+
+/*
+ * Writes the manifest: the moment it is durable, the backup exists.  Sorts
+ * files and directories, and fills in info.packs_sha256, pack_count,
+ * file_count and references; the packs must be in order.
  */
 extern bool manifest_write(Repo *repo, Manifest *manifest, Error *err);
 
 /*
- * Reads and checks it (counts, order, extents inside their packs).  ERR_KEY
+ * Reads and checks it (counts, order, extents inside their packs, and that
+ * they cover each file).  ERR_KEY
  * without an identity.
  */
 extern bool manifest_read(Repo *repo, const char *label, Manifest *out,

@@ -11,12 +11,41 @@
 #include "repo/manifest.h"
 
 #define MANIFEST_VERSION 1
+#define MAP_VERSION 1
+
+/* A path, which may not be UTF-8, as a member; and back, for the caller to
+ * free. */
+extern void manifest_put_path(Json *obj, const char *key, const char *path);
+extern bool manifest_get_path(const Json *obj, const char *key, char **out,
+							  Error *err);
+
+/*
+ * Takes a decimal number and the byte behind it, which ends it; a comma may be
+ * the end of the text instead.
+ */
+extern bool manifest_take_number(const char **at, char end, uint64_t *out);
 
 /*
  * Is the whole consistent?  Both ends ask this: a manifest that could not be
  * read must not be written.  ERR_DAMAGED.
  */
 extern bool manifest_check(const Manifest *manifest, Error *err);
+
+/* Does b go on where a ends? */
+static inline bool
+manifest_touch(const ManifestExtent *a, const ManifestExtent *b)
+{
+	return a->pack == b->pack && a->pack_offset + a->length == b->pack_offset;
+}
+
+/* The member "references" of the public part. */
+extern Json *backup_references_json(const BackupInfo *info);
+extern bool backup_references_parse(const Json *public, BackupInfo *out,
+									Error *err);
+extern void backup_references_free(BackupInfo *info);
+
+/* Sets info.references to what the packs of other backups need. */
+extern void manifest_find_references(Manifest *manifest);
 
 /* What packs_sha256 must be for these packs. */
 extern void manifest_packs_sha256(const Manifest *manifest,

@@ -7,6 +7,7 @@
  */
 #include "repo/manifest_internal.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,8 +51,8 @@ put_line(Writer *w, Json *obj, Error *err)
  * A path that is not UTF-8 would lose its bytes in JSON: then it is there
  * twice, as text for people and in hex, which counts.
  */
-static void
-put_path(Json *obj, const char *key, const char *path)
+void
+manifest_put_path(Json *obj, const char *key, const char *path)
 {
 	size_t len = strlen(path);
 	char *hex;
@@ -92,7 +93,7 @@ put_tablespace(Writer *w, const ManifestTablespace *t, Error *err)
 
 	json_put_int(item, "oid", t->oid);
 	if (t->location != NULL)
-		put_path(item, "location", t->location);
+		manifest_put_path(item, "location", t->location);
 	json_put(obj, "tablespace", item);
 	return put_line(w, obj, err);
 }
@@ -102,7 +103,7 @@ put_dir(Writer *w, const ManifestDir *d, Error *err)
 {
 	Json *obj = json_new_object();
 
-	put_path(obj, "dir", d->path);
+	manifest_put_path(obj, "dir", d->path);
 	json_put_int(obj, "mode", d->mode);
 	return put_line(w, obj, err);
 }
@@ -118,34 +119,42 @@ pair(uint64_t a, uint64_t b)
 }
 
 static bool
-put_pack(Writer *w, const Manifest *m, const ManifestPack *p, Error *err)
+put_pack(Writer *w, const Manifest *m, size_t i, Error *err)
 {
+	const ManifestPack *p = &m->packs[i];
 	Json *obj = json_new_object();
 	Json *item = json_new_object();
 	Json *frames = json_new_array();
-	char *name = repo_pack_name(m->info.label, p->number);
+	char *name = manifest_pack_name(m, p);
 	char hex[SHA256_HEX_LEN + 1];
 
-	json_put_int(item, "n", p->number);
+	json_put_int(item, "n", (int64_t) i + 1);
+	if (p->backup != NULL)
+	{
+		json_put_str(item, "backup", p->backup);
+		json_put_int(item, "number", p->number);
+	}
 	json_put_str(item, "object", name);
 	json_put_int(item, "size", (int64_t) p->payload_size);
 	hex_encode(p->sha256, SHA256_LEN, hex);
 	json_put_str(item, "payload_sha256", hex);
 	json_put_int(item, "plain", (int64_t) p->plain_size);
 	json_put_int(item, "zstd", (int64_t) p->zstd_size);
-	for (size_t i = 0; i < p->frame_count; i++)
-		json_append(frames, pair(p->frames[i].plain, p->frames[i].stored));
+	for (size_t k = 0; k < p->frame_count; k++)
+		json_append(frames, pair(p->frames[k].plain, p->frames[k].stored));
 	json_put(item, "frames", frames);
 	json_put(obj, "pack", item);
 	free(name);
 	return put_line(w, obj, err);
 }
 
+/* A file that lies in one piece, as a full backup has it. */
 static Json *
-extent_json(const ManifestExtent *e)
+whole_json(const Manifest *m, const ManifestFile *f)
 {
+	const ManifestExtent *e = manifest_extents(m, f);
 	Json *at = json_new_array();
-	Json *run = pair(e->file_offset, e->length);
+	Json *run = pair(0, f->size);
 
 	json_append(run, json_new_int(e->pack));
 	json_append(run, json_new_int((int64_t) e->pack_offset));
@@ -153,13 +162,49 @@ extent_json(const ManifestExtent *e)
 	return at;
 }
 
+/* "length:pack:offset,..." */
+static void
+runs_text(const Manifest *m, const ManifestFile *f, StrBuf *out)
+{
+	const ManifestExtent *e = manifest_extents(m, f);
+
+	for (uint32_t i = 0; i < f->extent_count;)
+	{
+		uint32_t first = i;
+		uint64_t length = e[i++].length;
+
+		while (i < f->extent_count && manifest_touch(&e[i - 1], &e[i]))
+			length += e[i++].length;
+		strbuf_printf(out, "%s%" PRIu64 ":%" PRIu32 ":%" PRIu64,
+					  first > 0 ? "," : "", length, e[first].pack,
+					  e[first].pack_offset);
+	}
+}
+
+static void
+put_extents(Json *obj, const Manifest *m, const ManifestFile *f)
+{
+	StrBuf text = STRBUF_INIT;
+
+	if (f->extent_count == 0)
+		return;
+	if (manifest_is_whole(m, f))
+	{
+		json_put(obj, "at", whole_json(m, f));
+		return;
+	}
+	runs_text(m, f, &text);
+	json_put_str(obj, "runs", text.data);
+	strbuf_free(&text);
+}
+
 static bool
-put_file(Writer *w, const ManifestFile *f, Error *err)
+put_file(Writer *w, const Manifest *m, const ManifestFile *f, Error *err)
 {
 	Json *obj = json_new_object();
 	char hex[CONTENT_HEX_LEN + 1];
 
-	put_path(obj, "file", f->path);
+	manifest_put_path(obj, "file", f->path);
 	json_put_int(obj, "size", (int64_t) f->size);
 	json_put_int(obj, "mode", f->mode);
 	json_put_int(obj, "mtime", f->mtime);
@@ -167,8 +212,7 @@ put_file(Writer *w, const ManifestFile *f, Error *err)
 	json_put_str(obj, "hash", hex);
 	if (f->checksum[0] != '\0')
 		json_put_str(obj, "checksum", f->checksum);
-	if (f->size > 0)
-		json_put(obj, "at", extent_json(&f->extent));
+	put_extents(obj, m, f);
 	return put_line(w, obj, err);
 }
 
@@ -178,7 +222,7 @@ put_damage(Writer *w, const ManifestDamage *d, Error *err)
 	Json *obj = json_new_object();
 	Json *item = json_new_object();
 
-	put_path(item, "file", d->path);
+	manifest_put_path(item, "file", d->path);
 	json_put_int(item, "block", d->block);
 	json_put(obj, "damage", item);
 	return put_line(w, obj, err);
@@ -210,9 +254,9 @@ put_all(Writer *w, const Manifest *m, Error *err)
 	for (size_t i = 0; ok && i < m->dir_count; i++)
 		ok = put_dir(w, &m->dirs[i], err);
 	for (size_t i = 0; ok && i < m->pack_count; i++)
-		ok = put_pack(w, m, &m->packs[i], err);
+		ok = put_pack(w, m, i, err);
 	for (size_t i = 0; ok && i < m->file_count; i++)
-		ok = put_file(w, &m->files[i], err);
+		ok = put_file(w, m, &m->files[i], err);
 	for (size_t i = 0; ok && i < m->damage_count; i++)
 		ok = put_damage(w, &m->damage[i], err);
 	return ok && put_end(w, m, err) && flush(w, 0, err);
@@ -235,13 +279,18 @@ compare_files(const void *a, const void *b)
 static void
 complete(Manifest *m)
 {
+	size_t own = 0;
+
 	if (m->dir_count > 1)
 		qsort(m->dirs, m->dir_count, sizeof(*m->dirs), compare_dirs);
 	if (m->file_count > 1)
 		qsort(m->files, m->file_count, sizeof(*m->files), compare_files);
+	while (own < m->pack_count && m->packs[own].backup == NULL)
+		own++;
 	m->info.file_count = m->file_count;
-	m->info.pack_count = (uint32_t) m->pack_count;
+	m->info.pack_count = (uint32_t) own;
 	manifest_packs_sha256(m, m->info.packs_sha256);
+	manifest_find_references(m);
 }
 
 static bool

@@ -20,6 +20,7 @@
 #define OBJECT_HISTORY "history"               /* .history */
 #define OBJECT_BACKUP_HISTORY "backup-history" /* .backup */
 #define OBJECT_PACK "pack"
+#define OBJECT_MAP "map"
 #define OBJECT_MANIFEST "manifest"
 #define OBJECT_LEASE "lease"
 #define OBJECT_MARK "mark"

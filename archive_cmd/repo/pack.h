@@ -2,13 +2,14 @@
  *
  * pack.h
  *	  Writes a pack: a tar stream of a backup's files, as one object cut into
- *	  frames that can be fetched alone.
+ *	  frames that can be fetched alone; and its map.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef PGDR_PACK_H
 #define PGDR_PACK_H
 
+#include "repo/block_map.h"
 #include "repo/manifest.h"
 #include "repo/repo.h"
 #include "repo/tar.h"
@@ -37,15 +38,35 @@ extern bool pack_add_dir(PackWriter *w, const TarEntry *entry, Error *err);
 extern bool pack_begin_file(PackWriter *w, const TarEntry *entry,
 							uint64_t *offset, Error *err);
 extern bool pack_write(PackWriter *w, const void *data, size_t len, Error *err);
-extern bool pack_end_file(PackWriter *w, Error *err);
+
+/* content: the content hash of the file, for the map. */
+extern bool pack_end_file(PackWriter *w, const uint8_t content[CONTENT_LEN],
+						  Error *err);
+
+/*
+ * Runs of a file that has more than these.  In the tar stream they are one
+ * entry, whose name and size entry says; path is the file's own.  The runs are
+ * in order, and only the end of the file ends inside a block.
+ */
+typedef struct PackPart
+{
+	const char *path;
+	const MapRun *runs;
+	size_t run_count;
+} PackPart;
+
+/* To be written like a file; pack_end_part() ends it. */
+extern bool pack_begin_part(PackWriter *w, const TarEntry *entry,
+							const PackPart *part, uint64_t *offset, Error *err);
+extern bool pack_end_part(PackWriter *w, Error *err);
 
 extern uint32_t pack_number(const PackWriter *w);
 extern bool pack_is_full(const PackWriter *w);
 
 /*
- * Ends the tar stream and makes the pack durable; frees the writer, also on
- * failure.  *out: its entry for the manifest, frames included; *stored: bytes
- * of the object.
+ * Ends the tar stream and makes the pack durable, then its map; frees the
+ * writer, also on failure.  *out: its entry for the manifest, frames included;
+ * *stored: bytes of the pack and of the map.
  */
 extern bool pack_commit(PackWriter *w, ManifestPack *out, uint64_t *stored,
 						Error *err);

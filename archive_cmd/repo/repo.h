@@ -102,6 +102,7 @@ extern char *repo_timeline_dir(const WalHome *home, uint32_t timeline);
 extern char *repo_backup_dir(const char *label);
 extern char *repo_manifest_name(const char *label);
 extern char *repo_pack_name(const char *label, uint32_t pack);
+extern char *repo_map_name(const char *label, uint32_t pack);
 extern char *repo_lease_dir(const char *label);
 extern char *repo_mark_dir(const char *label);
 

@@ -59,6 +59,12 @@ repo_pack_name(const char *label, uint32_t pack)
 }
 
 char *
+repo_map_name(const char *label, uint32_t pack)
+{
+	return mem_printf("backup/%s/map/%06u", label, pack);
+}
+
+char *
 repo_lease_dir(const char *label)
 {
 	return mem_printf("backup/%s/lease", label);

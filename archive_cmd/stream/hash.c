@@ -93,6 +93,13 @@ content_hash_free(ContentHash *h)
 	free(h);
 }
 
+uint64_t
+content_block_hash(const ContentKey *key, const void *data, size_t len)
+{
+	return XXH3_128bits_withSecret(data, len, key->secret, sizeof(key->secret))
+		.high64;
+}
+
 void
 plain_hash(const void *data, size_t len, char hex[CONTENT_HEX_LEN + 1])
 {

@@ -38,6 +38,10 @@ extern void content_hash_add(ContentHash *h, const void *data, size_t len);
 extern void content_hash_final(ContentHash *h, uint8_t out[CONTENT_LEN]);
 extern void content_hash_free(ContentHash *h);
 
+/* The first 64 bits of the content hash of a block. */
+extern uint64_t content_block_hash(const ContentKey *key, const void *data,
+								   size_t len);
+
 /*
  * XXH3-128 without a secret, in hexadecimal: tells texts apart that nobody
  * has an interest in confusing.

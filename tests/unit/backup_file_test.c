@@ -119,10 +119,11 @@ check_file(const Fixture *f, const StrBuf *plain, const void *want, size_t len)
 	uint8_t crc[4];
 	char hex[9];
 	uint32_t sum = crc32c(0, want, len);
+	uint64_t at;
 
-	ok(file->size == len && file->extent.length == len &&
-		   file->extent.pack_offset + len <= plain->len &&
-		   memcmp(plain->data + file->extent.pack_offset, want, len) == 0,
+	at = len > 0 ? manifest_extents(&f->build.manifest, file)->pack_offset : 0;
+	ok(file->size == len && manifest_is_whole(&f->build.manifest, file) &&
+		   at + len <= plain->len && memcmp(plain->data + at, want, len) == 0,
 	   "%zu bytes lie where the manifest says", len);
 	content_hash_add(hash, want, len);
 	content_hash_final(hash, content);

@@ -68,13 +68,14 @@ static StrBuf manifest_text;
 static Json *manifest_extra;
 
 static ManifestFile
-make_file(const char *path, uint64_t size, uint64_t offset)
+make_file(Manifest *m, const char *path, uint64_t size, uint64_t offset)
 {
 	ManifestFile f = {.path = mem_strdup(path),
 					  .size = size,
 					  .mtime = 1795219200000000,
-					  .mode = 0600,
-					  .extent = {0, size, 1, offset}};
+					  .mode = 0600};
+
+	manifest_add_run(m, &f, size, 1, offset);
 
 	memcpy(f.checksum, "0a1b2c3d", 9);
 	return f;
@@ -117,9 +118,9 @@ fill_manifest(Manifest *m)
 	m->dirs[1] = (ManifestDir){mem_strdup("base/5"), 0750};
 	m->file_count = 3;
 	m->files = mem_zalloc(3 * sizeof(ManifestFile));
-	m->files[0] = make_file("PG_VERSION", 3, 8189);
-	m->files[1] = make_file("base/5/1259", 0, 0);
-	m->files[2] = make_file("global/pg_control", 100, 512);
+	m->files[0] = make_file(m, "PG_VERSION", 3, 8189);
+	m->files[1] = make_file(m, "base/5/1259", 0, 0);
+	m->files[2] = make_file(m, "global/pg_control", 100, 512);
 	m->damage_count = 1;
 	m->damage = mem_zalloc(sizeof(ManifestDamage));
 	m->damage[0] = (ManifestDamage){mem_strdup("base/5/1259"), 77};
@@ -182,17 +183,23 @@ manifest_flaw(const Manifest *m)
 	for (size_t i = 0; i < m->file_count; i++)
 	{
 		const ManifestFile *f = &m->files[i];
-		const ManifestExtent *e = &f->extent;
+		const ManifestExtent *e = manifest_extents(m, f);
+		uint64_t covered = 0;
 
 		if (!path_is_inside(f->path))
 			return "a file outside";
 		if (i > 0 && strcmp(f[-1].path, f->path) >= 0)
 			return "files out of order";
-		if (f->size > 0 &&
-			(e->pack == 0 || e->pack > m->pack_count ||
-			 e->length > m->packs[e->pack - 1].plain_size ||
-			 e->pack_offset > m->packs[e->pack - 1].plain_size - e->length))
-			return "an extent outside of its pack";
+		for (uint32_t k = 0; k < f->extent_count; k++, e++)
+		{
+			if (e->pack == 0 || e->pack > m->pack_count ||
+				e->length > m->packs[e->pack - 1].plain_size ||
+				e->pack_offset > m->packs[e->pack - 1].plain_size - e->length)
+				return "an extent outside of its pack";
+			covered += e->length;
+		}
+		if (covered != f->size)
+			return "a file that its extents do not cover";
 	}
 	return NULL;
 }

@@ -27,13 +27,14 @@ check(bool done, Error *err, const char *what)
 }
 
 static ManifestFile
-make_file(const char *path, uint64_t size, uint64_t offset)
+make_file(Manifest *m, const char *path, uint64_t size, uint64_t offset)
 {
 	ManifestFile f = {.path = mem_strdup(path),
 					  .size = size,
 					  .mtime = FIX_TIME(3) + 7,
-					  .mode = 0600,
-					  .extent = {0, size, 1, offset}};
+					  .mode = 0600};
+
+	manifest_add_run(m, &f, size, 1, offset);
 
 	memset(f.content, (int) size, sizeof(f.content));
 	memcpy(f.checksum, "0a1b2c3d", 9);
@@ -93,9 +94,9 @@ make_manifest(Manifest *m)
 	m->dirs[1] = (ManifestDir){mem_strdup("base"), 0700};
 	m->file_count = 3;
 	m->files = mem_zalloc(3 * sizeof(ManifestFile));
-	m->files[0] = make_file("global/pg_control", 100, 512);
-	m->files[1] = make_file(ODD_PATH, 0, 0);
-	m->files[2] = make_file("PG_VERSION", 3, 8189);
+	m->files[0] = make_file(m, "global/pg_control", 100, 512);
+	m->files[1] = make_file(m, ODD_PATH, 0, 0);
+	m->files[2] = make_file(m, "PG_VERSION", 3, 8189);
 	m->damage_count = 1;
 	m->damage = mem_zalloc(sizeof(ManifestDamage));
 	m->damage[0] = (ManifestDamage){mem_strdup("base/5/1259"), 77};
@@ -114,8 +115,9 @@ compare(const Manifest *m)
 	ok(f->size == 100 && f->mode == 0600 && f->mtime == FIX_TIME(3) + 7 &&
 		   f->content[15] == 100 && strcmp(f->checksum, "0a1b2c3d") == 0,
 	   "size, mode, time, hash and checksum of a file");
-	ok(f->extent.pack == 1 && f->extent.pack_offset == 512 &&
-		   f->extent.length == 100,
+	ok(f->extent_count == 1 && manifest_extents(m, f)->pack == 1 &&
+		   manifest_extents(m, f)->pack_offset == 512 &&
+		   manifest_extents(m, f)->length == 100,
 	   "extent of a file");
 	is_str(m->dirs[0].path, "base", "parents come first");
 	is_int(m->dirs[1].mode, 0750, "mode of a directory");
@@ -281,22 +283,28 @@ file_and_dir(Manifest *m)
 	m->files[2].path = mem_strdup("base/5");
 }
 
+static ManifestExtent *
+last_extent(Manifest *m)
+{
+	return &m->extents[m->files[2].first_extent];
+}
+
 static void
 beyond_pack(Manifest *m)
 {
-	m->files[2].extent.pack_offset = 8190;
+	last_extent(m)->pack_offset = 8190;
 }
 
 static void
 wrapping_extent(Manifest *m)
 {
-	m->files[2].extent.pack_offset = UINT64_MAX - 1;
+	last_extent(m)->pack_offset = UINT64_MAX - 1;
 }
 
 static void
 no_such_pack(Manifest *m)
 {
-	m->files[2].extent.pack = 2;
+	last_extent(m)->pack = 2;
 }
 
 static void
@@ -422,8 +430,39 @@ static const struct
 	{"size that is not the extent's", "\"size\":3,", "\"size\":2,",
 	 ERR_DAMAGED},
 	{"mode too large", "\"mode\":384", "\"mode\":4294967296", ERR_DAMAGED},
-	{"file in pieces", "\"at\":[[0,3,1,8189]]",
-	 "\"at\":[[0,2,1,8189],[2,1,1,0]]", ERR_UNSUPPORTED},
+	{"two runs in an array", "\"at\":[[0,3,1,8189]]",
+	 "\"at\":[[0,2,1,8189],[2,1,1,0]]", ERR_DAMAGED},
+	{"one run as text", "\"at\":[[0,3,1,8189]]", "\"runs\":\"3:1:8189\"",
+	 ERR_NONE},
+	{"runs of a part of the file", "\"at\":[[0,3,1,8189]]",
+	 "\"runs\":\"2:1:8189\"", ERR_DAMAGED},
+	{"runs longer than the file", "\"at\":[[0,3,1,8189]]",
+	 "\"runs\":\"4:1:1000\"", ERR_DAMAGED},
+	{"a run that ends inside a block", "\"at\":[[0,3,1,8189]]",
+	 "\"runs\":\"2:1:0,1:1:9\"", ERR_DAMAGED},
+	{"an empty run", "\"at\":[[0,3,1,8189]]", "\"runs\":\"3:1:8189,0:1:0\"",
+	 ERR_DAMAGED},
+	{"no run", "\"at\":[[0,3,1,8189]]", "\"runs\":\"\"", ERR_DAMAGED},
+	{"runs that are no text", "\"at\":[[0,3,1,8189]]", "\"runs\":[]",
+	 ERR_DAMAGED},
+	{"a run of two numbers", "\"at\":[[0,3,1,8189]]", "\"runs\":\"3:1\"",
+	 ERR_DAMAGED},
+	{"a run of four numbers", "\"at\":[[0,3,1,8189]]",
+	 "\"runs\":\"3:1:8189:0\"", ERR_DAMAGED},
+	{"runs that end with a comma", "\"at\":[[0,3,1,8189]]",
+	 "\"runs\":\"3:1:8189,\"", ERR_DAMAGED},
+	{"a run with a sign", "\"at\":[[0,3,1,8189]]", "\"runs\":\"+3:1:8189\"",
+	 ERR_DAMAGED},
+	{"a run whose number overflows", "\"at\":[[0,3,1,8189]]",
+	 "\"runs\":\"3:1:99999999999999999999\"", ERR_DAMAGED},
+	{"a run in no pack", "\"at\":[[0,3,1,8189]]", "\"runs\":\"3:2:0\"",
+	 ERR_DAMAGED},
+	{"runs and an array", "\"at\":[[0,3,1,8189]]",
+	 "\"at\":[[0,3,1,8189]],\"runs\":\"3:1:8189\"", ERR_DAMAGED},
+	{"pack of a backup that is not referenced",
+	 "\"n\":1,\"object\":\"backup/20261121T000100Z",
+	 "\"n\":1,\"backup\":\"20261121T000000Z\",\"number\":1,\"object\":\"backup/20261121T000000Z",
+	 ERR_DAMAGED},
 	{"extent of three numbers", "[[0,3,1,8189]]", "[[0,3,1]]", ERR_DAMAGED},
 	{"no extent", ",\"at\":[[0,3,1,8189]]", "", ERR_DAMAGED},
 	{"short hash", "\"hash\":\"00", "\"hash\":\"0", ERR_DAMAGED},
@@ -514,6 +553,200 @@ test_not_read(void)
 	free(name);
 }
 
+/* ---- incremental backups ---- */
+
+#define BASE "20261121T000000Z"
+#define OLDER "20261120T000000Z"
+
+static ManifestPack
+make_pack(const char *backup, uint32_t number)
+{
+	ManifestPack pack = {.number = number,
+						 .backup = backup,
+						 .plain_size = UINT64_C(6) << 30,
+						 .zstd_size = 4000,
+						 .payload_size = 4048,
+						 .frames = mem_zalloc(64 * sizeof(ManifestFrame)),
+						 .frame_count = 64};
+
+	for (size_t i = 1; i < 64; i++)
+		pack.frames[i] = (ManifestFrame){i << 26, i * 60};
+	return pack;
+}
+
+/* One pack of its own, three of its base and one of an older backup. */
+static void
+make_incremental(Manifest *m)
+{
+	const char *base;
+	const char *older;
+
+	make_manifest(m);
+	base = manifest_label(m, BASE);
+	older = manifest_label(m, OLDER);
+	m->info.type = BACKUP_INCREMENTAL;
+	m->info.parent = mem_strdup(BASE);
+	m->packs = mem_realloc(m->packs, 5 * sizeof(ManifestPack));
+	m->packs[1] = make_pack(older, 7);
+	m->packs[2] = make_pack(base, 2);
+	m->packs[3] = make_pack(base, 3);
+	m->packs[4] = make_pack(base, 9);
+	m->pack_count = 5;
+	m->files = mem_realloc(m->files, 5 * sizeof(ManifestFile));
+	m->files[3] = make_file(m, "base/5/2", 0, 0);
+	m->files[3].size = 3 * MANIFEST_BLOCK + 5;
+	manifest_add_run(m, &m->files[3], MANIFEST_BLOCK, 2, 8);
+	manifest_add_run(m, &m->files[3], MANIFEST_BLOCK, 1, 0);
+	manifest_add_run(m, &m->files[3], MANIFEST_BLOCK + 5, 5, 77);
+	/* longer than an extent can be, but in one piece */
+	m->files[4] = make_file(m, "base/5/3", UINT64_C(5) << 30, 512);
+	m->extents[m->files[4].first_extent].pack = 4;
+	m->extents[m->files[4].first_extent + 1].pack = 4;
+	m->extents[m->files[4].first_extent + 2].pack = 4;
+	m->file_count = 5;
+}
+
+static void
+compare_incremental(const Manifest *m)
+{
+	const ManifestFile *f = &m->files[1];
+	const ManifestExtent *e = manifest_extents(m, f);
+	char *name = manifest_pack_name(m, &m->packs[4]);
+
+	is_str(f->path, "base/5/2", "file of several runs");
+	ok(f->extent_count == 3 && e[0].pack == 2 && e[0].pack_offset == 8 &&
+		   e[1].pack == 1 && e[2].pack == 5 && e[2].pack_offset == 77 &&
+		   e[2].length == MANIFEST_BLOCK + 5,
+	   "its runs");
+	ok(!manifest_is_whole(m, f), "it is not one piece");
+	f = &m->files[2];
+	e = manifest_extents(m, f);
+	ok(f->extent_count == 3 && manifest_is_whole(m, f) &&
+		   e[0].length == MANIFEST_EXTENT_MAX &&
+		   e[1].length == MANIFEST_EXTENT_MAX && e[1].pack == 4,
+	   "a long file is one piece in extents of bounded length");
+	ok(m->pack_count == 5 && m->info.pack_count == 1,
+	   "own packs are counted apart");
+	is_str(m->packs[1].backup, OLDER, "backup of another's pack");
+	is_str(name, "backup/" BASE "/data/000009", "name of another's pack");
+	free(name);
+	is_str(m->info.parent, BASE, "its parent");
+	ok(m->info.reference_count == 3 &&
+		   backup_info_references(&m->info, OLDER, 7) &&
+		   backup_info_references(&m->info, BASE, 2) &&
+		   backup_info_references(&m->info, BASE, 3) &&
+		   backup_info_references(&m->info, BASE, 9),
+	   "packs that it needs are in the public part");
+	ok(!backup_info_references(&m->info, BASE, 1) &&
+		   !backup_info_references(&m->info, BASE, 4) &&
+		   !backup_info_references(&m->info, OLDER, 2) &&
+		   !backup_info_references(&m->info, LABEL, 1) &&
+		   backup_info_depends(&m->info, OLDER) &&
+		   !backup_info_depends(&m->info, LABEL),
+	   "and no others");
+}
+
+static void
+foreign_first(Manifest *m)
+{
+	ManifestPack own = m->packs[0];
+
+	m->packs[0] = m->packs[4];
+	m->packs[4] = own;
+}
+
+static void
+foreign_twice(Manifest *m)
+{
+	m->packs[3].number = 2;
+}
+
+static void
+own_as_foreign(Manifest *m)
+{
+	m->packs[1].backup = manifest_label(m, LABEL);
+}
+
+static void
+gap_in_file(Manifest *m)
+{
+	m->extents[m->files[3].first_extent + 1].length -= 8;
+	m->files[3].size -= 8;
+}
+
+static void
+test_incremental(void)
+{
+	void (*const spoils[])(Manifest *) = {foreign_first, foreign_twice,
+										  own_as_foreign, gap_in_file};
+	Fixture f;
+	Manifest m;
+	Manifest again;
+	BackupInfo info;
+	Error err = ERROR_INIT;
+
+	fixture_begin(&f, true);
+	make_incremental(&m);
+	check(manifest_write(f.repo, &m, &err), &err, "incremental is written");
+	check(manifest_read(f.repo, LABEL, &again, &err), &err, "and read");
+	compare_incremental(&again);
+	manifest_free(&again);
+	check(manifest_stat(f.repo, LABEL, &info, &err), &err, "its public part");
+	ok(info.reference_count == 3 && info.type == BACKUP_INCREMENTAL &&
+		   backup_info_references(&info, BASE, 9),
+	   "names what it needs");
+	backup_info_free(&info);
+	manifest_free(&m);
+	fixture_end(&f);
+
+	for (size_t i = 0; i < sizeof(spoils) / sizeof(spoils[0]); i++)
+	{
+		fixture_begin(&f, false);
+		make_incremental(&m);
+		spoils[i](&m);
+		ok(!manifest_write(f.repo, &m, &err) && err.code == ERR_DAMAGED,
+		   "not written: %s", err.message ? err.message : "it was");
+		error_clear(&err);
+		manifest_free(&m);
+		fixture_end(&f);
+	}
+}
+
+/* So many scattered packs that the metadata could not hold their ranges. */
+static void
+test_many_references(void)
+{
+	Fixture f;
+	Manifest m;
+	BackupInfo info;
+	Error err = ERROR_INIT;
+	const uint32_t count = 4000;
+	bool all = true;
+
+	fixture_begin(&f, false);
+	make_incremental(&m);
+	for (size_t i = 1; i < m.pack_count; i++)
+		free(m.packs[i].frames);
+	m.packs = mem_realloc(m.packs, (count + 1) * sizeof(ManifestPack));
+	for (uint32_t i = 1; i <= count; i++)
+		m.packs[i] = make_pack(
+			manifest_label(&m, i <= count / 2 ? OLDER : BASE),
+			3 * i + i * i % 7);
+	m.pack_count = count + 1;
+	check(manifest_write(f.repo, &m, &err) &&
+			  manifest_stat(f.repo, LABEL, &info, &err),
+		  &err, "references to thousands of packs");
+	for (uint32_t i = 1; i <= count; i++)
+		all = all && backup_info_references(&info, m.packs[i].backup,
+											m.packs[i].number);
+	ok(all && info.reference_count < 1300, "are joined to %zu ranges",
+	   info.reference_count);
+	ok(info.references_joined, "which is said");
+	backup_info_free(&info);
+	manifest_free(&m);
+	fixture_end(&f);
+}
+
 int
 main(void)
 {
@@ -523,5 +756,7 @@ main(void)
 	test_round_trip(true);
 	test_not_written();
 	test_not_read();
+	test_incremental();
+	test_many_references();
 	return done_testing();
 }

@@ -16,6 +16,7 @@
 #include "tap.h"
 
 #define LABEL "20261121T001829Z"
+static const uint8_t content[CONTENT_LEN];
 #define BIG (3 * PACK_FRAME_SIZE + 12345)
 
 static char *
@@ -46,7 +47,7 @@ add(PackWriter *w, const char *path, const void *data, size_t len,
 	return pack_begin_file(w, &entry, offset, err) &&
 		   pack_write(w, data, len / 2, err) &&
 		   pack_write(w, (const char *) data + len / 2, len - len / 2, err) &&
-		   pack_end_file(w, err);
+		   pack_end_file(w, content, err);
 }
 
 /* The frames that hold a range, and the range out of them. */
@@ -207,7 +208,8 @@ test_refusals(Repo *repo)
 	ok(!pack_write(w, "12345678901", 11, &err) && err.code == ERR_INTERNAL,
 	   "takes no eleven");
 	error_clear(&err);
-	ok(!pack_end_file(w, &err) && err.code == ERR_INTERNAL, "nor none");
+	ok(!pack_end_file(w, content, &err) && err.code == ERR_INTERNAL,
+	   "nor none");
 	error_clear(&err);
 	ok(!pack_begin_file(w, &entry, &n, &err) && err.code == ERR_INTERNAL,
 	   "no other begins meanwhile");

@@ -366,25 +366,27 @@ fixture_content(const char *path, size_t *len)
 }
 
 static void
-add_file(Fixture *f, PackWriter *w, const FixFile *file, ManifestFile *out,
+add_file(Fixture *f, PackWriter *w, const FixFile *file, Manifest *m,
 		 Error *err)
 {
+	ManifestFile *out = &m->files[m->file_count];
 	size_t len;
 	char *data = content_of(file, &len);
 	ContentHash *h = content_hash_new(&f->repo->content);
 	TarEntry entry = {.path = file->path, .size = len, .mode = file->mode};
 	uint64_t offset = 0;
 
-	need(pack_begin_file(w, &entry, &offset, err) &&
-			 pack_write(w, data, len, err) && pack_end_file(w, err),
-		 err, file->path);
 	*out = (ManifestFile){.path = mem_strdup(file->path),
 						  .size = len,
 						  .mtime = FIX_TIME(12) + 345678,
-						  .mode = file->mode,
-						  .extent = {0, len, pack_number(w), offset}};
+						  .mode = file->mode};
 	content_hash_add(h, data, len);
 	content_hash_final(h, out->content);
+	need(pack_begin_file(w, &entry, &offset, err) &&
+			 pack_write(w, data, len, err) &&
+			 pack_end_file(w, out->content, err),
+		 err, file->path);
+	manifest_add_run(m, out, len, pack_number(w), offset);
 	content_hash_free(h);
 	free(data);
 }
@@ -409,8 +411,7 @@ add_files(Fixture *f, const FixBackup *b, Manifest *m, Error *err)
 		if (b->tablespace == NULL &&
 			strncmp(fixture_files[i].path, "pg_tblspc", 9) == 0)
 			continue;
-		add_file(f, packs[i % 3], &fixture_files[i], &m->files[m->file_count],
-				 err);
+		add_file(f, packs[i % 3], &fixture_files[i], m, err);
 		m->info.plain_bytes += m->files[m->file_count++].size;
 	}
 	for (uint32_t i = 0; i < 3; i++)

@@ -57,7 +57,7 @@ make_manifest(Manifest *m)
 		uint64_t size = roll((uint32_t) (room - begin) + 1);
 
 		m->files[i].size = size;
-		m->files[i].extent = (ManifestExtent){0, size, pack + 1, begin};
+		manifest_add_run(m, &m->files[i], size, pack + 1, begin);
 	}
 }
 
@@ -104,7 +104,7 @@ count_bytes(const Manifest *m, const RestoreSlices *s,
 	for (size_t i = 0; i < slice->piece_count; i++)
 	{
 		const RestorePiece *p = &s->pieces[slice->first_piece + i];
-		const ManifestExtent *e = &m->files[p->file].extent;
+		const ManifestExtent *e = manifest_extents(m, &m->files[p->file]);
 
 		if (p->pack != slice->pack || p->pack + 1 != e->pack ||
 			p->pack_offset < slice->pack_offset ||
@@ -130,7 +130,7 @@ all_once(const Manifest *m, const Want *want, uint8_t **got, int *needed)
 {
 	for (size_t i = 0; i < m->file_count; i++)
 	{
-		const ManifestExtent *e = &m->files[i].extent;
+		const ManifestExtent *e = manifest_extents(m, &m->files[i]);
 		const ManifestPack *p = &m->packs[e->pack - 1];
 
 		for (uint64_t n = 0; n < m->files[i].size; n++)
@@ -206,6 +206,7 @@ try_one(const SliceLimits *limits)
 		free(m.packs[i].frames);
 	free(m.packs);
 	free(m.files);
+	free(m.extents);
 	restore_slices_free(&s);
 	return good;
 }
@@ -229,9 +230,14 @@ test_too_long(void)
 						 .zstd_size = 100,
 						 .frames = &frame,
 						 .frame_count = 1};
-	ManifestFile file = {.size = 10, .extent = {0, 10, 1, 5}};
-	Manifest m = {
-		.packs = &pack, .pack_count = 1, .files = &file, .file_count = 1};
+	ManifestExtent extent = {.pack_offset = 5, .pack = 1, .length = 10};
+	ManifestFile file = {.size = 10, .extent_count = 1};
+	Manifest m = {.packs = &pack,
+				  .pack_count = 1,
+				  .files = &file,
+				  .file_count = 1,
+				  .extents = &extent,
+				  .extent_count = 1};
 	RestoreSlices s = {0};
 	SliceLimits limits = {1000, 0};
 	Error err = ERROR_INIT;
