@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,6 +65,17 @@ catch_signals(void)
 		sigaction(SIGHUP, &stop, NULL);
 	stop.sa_flags = (int) SA_RESETHAND;
 	sigaction(SIGINT, &stop, NULL);
+}
+
+/*
+ * The same few large buffers come and go with each object.  Left to itself
+ * malloc() gives each back to the kernel, which has to clear them anew.
+ */
+static void
+keep_memory(void)
+{
+	mallopt(M_MMAP_THRESHOLD, 16 * 1024 * 1024);
+	mallopt(M_TRIM_THRESHOLD, 64 * 1024 * 1024);
 }
 
 /* Else an object that is written could get a closed stream's descriptor. */
@@ -309,6 +321,7 @@ main(int argc, char **argv)
 	Context ctx;
 	int status;
 
+	keep_memory();
 	if (!open_standard_streams())
 		return EXIT_INTERNAL;
 	signal(SIGPIPE, SIG_IGN);

@@ -24,6 +24,7 @@ static bool
 hash_source(const Repo *repo, PushSource *s, uint8_t hash[CONTENT_LEN],
 			Error *err)
 {
+	PushTaker taker = {.take = hash_piece};
 	ContentHash *h;
 	bool done;
 
@@ -33,7 +34,8 @@ hash_source(const Repo *repo, PushSource *s, uint8_t hash[CONTENT_LEN],
 		return error_hint(err, "Set content-key-file in the configuration.");
 	}
 	h = content_hash_new(&repo->content);
-	done = push_source_read(s, hash_piece, h, err);
+	taker.arg = h;
+	done = push_source_read(s, &taker, err);
 	content_hash_final(h, hash);
 	content_hash_free(h);
 	return done;

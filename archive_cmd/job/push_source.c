@@ -93,6 +93,7 @@ add_text(void *arg, const void *data, size_t len, Error *err)
 static bool
 check_text(PushSource *s, Error *err)
 {
+	const PushTaker taker = {.take = add_text, .arg = &s->text};
 	static const char first[] = "START WAL LOCATION: ";
 	TimelineHistory history = {0};
 	bool done;
@@ -100,7 +101,7 @@ check_text(PushSource *s, Error *err)
 	if (s->before.st_size == 0 || (size_t) s->before.st_size > PUSH_TEXT_MAX)
 		return error_set(err, ERR_DAMAGED, "file \"%s\" has %lld bytes",
 						 s->path, (long long) s->before.st_size);
-	if (!push_source_read(s, add_text, &s->text, err))
+	if (!push_source_read(s, &taker, err))
 		return false;
 	if (s->name.kind == WAL_TIMELINE_HISTORY)
 	{
@@ -160,21 +161,23 @@ check_unchanged(const PushSource *s, uint64_t total, Error *err)
 }
 
 bool
-push_source_read(PushSource *s, PushPieceFn fn, void *arg, Error *err)
+push_source_read(PushSource *s, const PushTaker *taker, Error *err)
 {
-	char *piece = mem_alloc(PUSH_PIECE);
+	char *own = taker->room == NULL ? mem_alloc(PUSH_PIECE) : NULL;
+	char *piece;
 	uint64_t total = 0;
 	size_t got = 0;
 	bool done;
 
 	do
 	{
-		done = thread_check_stop(err) &&
+		piece = own != NULL ? own : taker->room(taker->arg, err);
+		done = piece != NULL && thread_check_stop(err) &&
 			   file_pread_full(s->fd, piece, PUSH_PIECE, total, &got, s->path,
 							   err) &&
-			   fn(arg, piece, got, err);
+			   taker->take(taker->arg, piece, got, err);
 		total += got;
 	} while (done && got == PUSH_PIECE);
-	free(piece);
+	free(own);
 	return done && check_unchanged(s, total, err);
 }

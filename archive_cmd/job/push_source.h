@@ -15,7 +15,7 @@
 #include "pg/wal_page.h"
 
 /* Bytes that the file is read in at a time. */
-#define PUSH_PIECE ((size_t) 1 << 20)
+#define PUSH_PIECE ((size_t) 1 << 19)
 
 /* Bytes of a history file at most. */
 #define PUSH_TEXT_MAX ((size_t) 1 << 20)
@@ -37,6 +37,15 @@ typedef struct PushSource
 /* Called with each piece of the file, in order. */
 typedef bool (*PushPieceFn)(void *arg, const void *data, size_t len,
 							Error *err);
+/* Where the next piece is to be read to, PUSH_PIECE bytes; NULL on error. */
+typedef void *(*PushRoomFn)(void *arg, Error *err);
+
+typedef struct PushTaker
+{
+	PushPieceFn take;
+	PushRoomFn room; /* NULL: anywhere */
+	void *arg;
+} PushTaker;
 
 /*
  * Opens the file and checks name, size and contents against the cluster.
@@ -50,7 +59,7 @@ extern void push_source_close(PushSource *source);
  * The whole file in pieces.  ERR_IO (transient) if it changes meanwhile: what
  * was read then must not be kept.
  */
-extern bool push_source_read(PushSource *source, PushPieceFn fn, void *arg,
+extern bool push_source_read(PushSource *source, const PushTaker *taker,
 							 Error *err);
 
 /* Does it hold WAL (a segment, or a partial one)? */

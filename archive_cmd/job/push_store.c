@@ -115,6 +115,16 @@ typedef struct Sending
 	bool refused;  /* it was the writer that failed */
 } Sending;
 
+static void *
+room_for_piece(void *arg, Error *err)
+{
+	Sending *sending = arg;
+	void *room = object_room(sending->writer, err);
+
+	sending->refused = room == NULL;
+	return room;
+}
+
 static bool
 send_piece(void *arg, const void *data, size_t len, Error *err)
 {
@@ -131,6 +141,10 @@ store(Repo *repo, PushSource *s, const ObjectSpec *spec, PushStored *out,
 	  Error *err)
 {
 	Sending sending = {.writer = object_create(repo, spec, err)};
+	const PushTaker taker = {.take = send_piece,
+							 .room = spec->frame_size > 0 ? room_for_piece
+														  : NULL,
+							 .arg = &sending};
 	WalScanResult scan = {0};
 	ObjectMeta meta = {0};
 	Json *extra;
@@ -142,7 +156,7 @@ store(Repo *repo, PushSource *s, const ObjectSpec *spec, PushStored *out,
 	if (push_source_is_wal(s))
 		sending.scan = wal_scan_new(push_segment_lsn(s), s->page.segment_size,
 									s->page.block_size, NULL, NULL);
-	done = push_source_read(s, send_piece, &sending, err) &&
+	done = push_source_read(s, &taker, err) &&
 		   (s->gate == NULL || s->gate->pass(s->gate->arg, err));
 	if (sending.scan != NULL)
 		wal_scan_finish(sending.scan, &scan);

@@ -63,6 +63,11 @@ extern ObjectWriter *object_create(Repo *repo, const ObjectSpec *spec,
 								   Error *err);
 extern bool object_write(ObjectWriter *w, const void *data, size_t len,
 						 Error *err);
+/*
+ * Where the next frame_size bytes can be put for object_write(), which is then
+ * spared copying them; at the beginning of a frame only.  NULL on error.
+ */
+extern void *object_room(ObjectWriter *w, Error *err);
 extern bool object_end_frame(ObjectWriter *w, Error *err);
 extern uint64_t object_plain_len(const ObjectWriter *w);
 

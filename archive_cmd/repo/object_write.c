@@ -144,6 +144,12 @@ object_write(ObjectWriter *w, const void *data, size_t len, Error *err)
 	return stage_write(w->front, data, len, err);
 }
 
+void *
+object_room(ObjectWriter *w, Error *err)
+{
+	return stage_zstd_room(w->zstd, err);
+}
+
 bool
 object_end_frame(ObjectWriter *w, Error *err)
 {

@@ -20,10 +20,11 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "storage/posix_flush.h"
 
 #define MAX_TRIES 100
 
-/* So much is on its way to the disk while the rest is still being made. */
+/* So much is brought to the disk while the rest is still being made. */
 #define EARLY ((uint64_t) 1 << 20)
 
 typedef struct PosixWriter
@@ -36,9 +37,10 @@ typedef struct PosixWriter
 	int dirfd;
 	int fd;
 	size_t head_len;
-	uint64_t offset; /* of the next byte to write */
-	uint64_t begun;  /* the disk has been told of what is before this */
-	dev_t dev;       /* identity of the file, known from commit on */
+	uint64_t offset;   /* of the next byte to write */
+	uint64_t begun;    /* what is before this, flush looks after */
+	PosixFlush *flush; /* NULL: too little so far */
+	dev_t dev;         /* identity of the file, known from commit on */
 	ino_t ino;
 } PosixWriter;
 
@@ -48,6 +50,7 @@ dispose(PosixWriter *w)
 {
 	bool tidy = false;
 
+	posix_flush_end(w->flush);
 	if (w->fd >= 0)
 		close(w->fd);
 	if (w->temp[0] != '\0')
@@ -129,11 +132,12 @@ posix_write(StorageWriter *sw, const void *data, size_t len, Error *err)
 	if (!file_pwrite_all(w->fd, data, len, w->offset, w->temp, err))
 		return false;
 	w->offset += len;
-	/* fsync then waits for little; an error is for fsync to find */
 	if (w->offset - w->begun >= EARLY)
 	{
-		sync_file_range(w->fd, (off_t) w->begun, (off_t) (w->offset - w->begun),
-						SYNC_FILE_RANGE_WRITE);
+		if (w->flush != NULL)
+			posix_flush_more(w->flush);
+		else
+			w->flush = posix_flush_start(w->fd);
 		w->begun = w->offset;
 	}
 	return true;
@@ -150,7 +154,11 @@ finish_file(PosixWriter *w, const void *head, Error *err)
 {
 	struct stat sb;
 	int fd = w->fd;
+	int errnum = posix_flush_end(w->flush);
 
+	w->flush = NULL;
+	if (errnum != 0)
+		return posix_fail(err, errnum, "could not fsync file");
 	if (w->head_len > 0 &&
 		!file_pwrite_all(fd, head, w->head_len, 0, w->temp, err))
 		return false;

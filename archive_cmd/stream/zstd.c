@@ -28,8 +28,8 @@
 
 /* ---- compressor ---- */
 
-/* Frames that may be with helpers at a time. */
-#define RING 4
+/* Frames that may be under way at a time: enough that no helper waits. */
+#define RING 8
 
 typedef struct Compressor
 {
@@ -77,15 +77,28 @@ put_frame(Compressor *c, const uint8_t *out, size_t n, size_t len, Error *err)
 	return stage_write(c->base.next, out, n, err) && frame_done(c, len, n, err);
 }
 
-/* The oldest frame under way: done here if no helper has begun it. */
+void
+zstd_job_run(ZSTD_CCtx *ctx, ZstdJob *job)
+{
+	job->result = ZSTD_compress2(ctx, job->out, job->out_size, job->in,
+								 job->len);
+}
+
+/*
+ * The oldest frame under way.  While a helper is at it, this thread compresses
+ * what waits behind it: who reads, encrypts and stores must not be idle.
+ */
 static bool
 end_oldest(Compressor *c, Error *err)
 {
 	ZstdJob *job = &c->ring[c->ring_first];
+	ZstdJob *todo;
 
-	if (zstd_pool_take_back(c->pool, job))
-		job->result = ZSTD_compress2(c->ctx, job->out, job->out_size, job->in,
-									 job->len);
+	while ((todo = zstd_pool_await(c->pool, job)) != NULL)
+	{
+		zstd_job_run(c->ctx, todo);
+		zstd_pool_finish(c->pool, todo);
+	}
 	c->ring_first = (c->ring_first + 1) % RING;
 	c->ring_used--;
 	return put_frame(c, job->out, job->result, job->len, err);
@@ -102,9 +115,9 @@ end_all(Compressor *c, Error *err)
 	return true;
 }
 
-/* Gives a frame away; room is made by ending older ones. */
+/* The next job of the ring; room is made by ending older ones. */
 static bool
-give_frame(Compressor *c, const void *data, size_t len, Error *err)
+free_job(Compressor *c, ZstdJob **out, Error *err)
 {
 	ZstdJob *job;
 
@@ -122,7 +135,21 @@ give_frame(Compressor *c, const void *data, size_t len, Error *err)
 		job->out_size = c->out_size;
 		job->out = mem_alloc(c->out_size);
 	}
-	memcpy(job->in, data, len);
+	*out = job;
+	return true;
+}
+
+/* Gives a frame away. */
+static bool
+give_frame(Compressor *c, const void *data, size_t len, Error *err)
+{
+	ZstdJob *job;
+
+	if (!free_job(c, &job, err))
+		return false;
+	/* it may lie there already: stage_zstd_room() */
+	if (data != job->in)
+		memcpy(job->in, data, len);
 	job->len = len;
 	c->ring_used++;
 	zstd_pool_submit(c->pool, job);
@@ -187,6 +214,21 @@ end_gathered_frame(Compressor *c, Error *err)
 	return compress_frame(c, c->in, len, err);
 }
 
+void *
+stage_zstd_room(Stage *stage, Error *err)
+{
+	Compressor *c = (Compressor *) stage;
+	ZstdJob *job;
+
+	if (c->pool == NULL)
+	{
+		if (!c->in)
+			c->in = mem_alloc(c->frame_size);
+		return c->in;
+	}
+	return free_job(c, &job, err) ? job->in : NULL;
+}
+
 static bool
 compress_write(Stage *stage, const void *data, size_t len, Error *err)
 {
@@ -210,7 +252,9 @@ compress_write(Stage *stage, const void *data, size_t len, Error *err)
 		{
 			if (!c->in)
 				c->in = mem_alloc(c->frame_size);
-			memcpy(c->in + c->used, p, n);
+			/* it may lie there already: stage_zstd_room() */
+			if (p != c->in + c->used)
+				memcpy(c->in + c->used, p, n);
 			c->used += n;
 			if (c->used == c->frame_size && !end_gathered_frame(c, err))
 				return false;
@@ -254,7 +298,7 @@ compress_free(Stage *stage)
 
 	/* after an error some may still be with helpers */
 	for (size_t i = 0; i < c->ring_used; i++)
-		zstd_pool_take_back(c->pool, &c->ring[(c->ring_first + i) % RING]);
+		zstd_pool_drop(c->pool, &c->ring[(c->ring_first + i) % RING]);
 	for (size_t i = 0; i < RING; i++)
 	{
 		free(c->ring[i].in);

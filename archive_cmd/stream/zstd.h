@@ -33,6 +33,12 @@ extern Stage *stage_zstd_compress(int level, size_t frame_size, ZstdFrameFn fn,
  */
 struct ZstdPool;
 extern void stage_zstd_use_pool(Stage *stage, struct ZstdPool *pool);
+/*
+ * Where a whole frame can be put that is then passed to stage_write() from
+ * there, which saves copying it; good until the next call.  For gathered
+ * frames only, at the beginning of one.  NULL on error.
+ */
+extern void *stage_zstd_room(Stage *stage, Error *err);
 /* End the current frame now (nothing happens if it is empty). */
 extern bool stage_zstd_end_frame(Stage *stage, Error *err);
 

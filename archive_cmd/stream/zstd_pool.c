@@ -89,8 +89,7 @@ help(ZstdPool *pool)
 	while ((job = next_job(pool)) != NULL)
 	{
 		pthread_mutex_unlock(&pool->lock);
-		job->result = ZSTD_compress2(ctx, job->out, job->out_size, job->in,
-									 job->len);
+		zstd_job_run(ctx, job);
 		pthread_mutex_lock(&pool->lock);
 		job->state = ZSTD_JOB_DONE;
 		pthread_cond_broadcast(&pool->done);
@@ -178,17 +177,43 @@ unqueue(ZstdPool *pool, const ZstdJob *job)
 	pool->queued--;
 }
 
-bool
-zstd_pool_take_back(ZstdPool *pool, ZstdJob *job)
+ZstdJob *
+zstd_pool_await(ZstdPool *pool, ZstdJob *job)
 {
-	bool taken;
+	ZstdJob *mine = NULL;
 
 	pthread_mutex_lock(&pool->lock);
-	taken = job->state == ZSTD_JOB_QUEUED;
-	if (taken)
+	while (job->state == ZSTD_JOB_RUNNING && pool->first == NULL)
+		pthread_cond_wait(&pool->done, &pool->lock);
+	if (job->state != ZSTD_JOB_DONE)
+	{
+		mine = job->state == ZSTD_JOB_QUEUED ? job : pool->first;
+		unqueue(pool, mine);
+		mine->state = ZSTD_JOB_RUNNING;
+	}
+	pthread_mutex_unlock(&pool->lock);
+	return mine;
+}
+
+void
+zstd_pool_finish(ZstdPool *pool, ZstdJob *job)
+{
+	pthread_mutex_lock(&pool->lock);
+	job->state = ZSTD_JOB_DONE;
+	pthread_cond_broadcast(&pool->done);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+void
+zstd_pool_drop(ZstdPool *pool, ZstdJob *job)
+{
+	pthread_mutex_lock(&pool->lock);
+	if (job->state == ZSTD_JOB_QUEUED)
+	{
 		unqueue(pool, job);
-	while (!taken && job->state != ZSTD_JOB_DONE)
+		job->state = ZSTD_JOB_DONE;
+	}
+	while (job->state != ZSTD_JOB_DONE)
 		pthread_cond_wait(&pool->done, &pool->lock);
 	pthread_mutex_unlock(&pool->lock);
-	return taken;
 }

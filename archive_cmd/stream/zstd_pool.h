@@ -53,7 +53,14 @@ extern bool zstd_pool_is_idle(ZstdPool *pool);
 extern void zstd_pool_submit(ZstdPool *pool, ZstdJob *job);
 /* Has it been done?  Does not wait. */
 extern bool zstd_pool_is_done(ZstdPool *pool, const ZstdJob *job);
-/* Takes it back if nobody has begun it (true), else waits until it is done. */
-extern bool zstd_pool_take_back(ZstdPool *pool, ZstdJob *job);
+/*
+ * For a compressor that needs this job's result: NULL once it is done, until
+ * then a job that the caller is to compress meanwhile and then to give to
+ * zstd_pool_finish(): this one, or any that waits.  Call it again after that.
+ */
+extern ZstdJob *zstd_pool_await(ZstdPool *pool, ZstdJob *job);
+extern void zstd_pool_finish(ZstdPool *pool, ZstdJob *job);
+/* Its result is not needed any more; waits if a helper is at it. */
+extern void zstd_pool_drop(ZstdPool *pool, ZstdJob *job);
 
 #endif

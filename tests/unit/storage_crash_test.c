@@ -30,12 +30,16 @@
 
 #define HEAD_LEN 700
 #define NAME "wal/sysid/tli/object"
+/* So large that the disk begins before its end is written. */
+#define LARGE "wal/sysid/tli/large"
+#define LARGE_LEN 4000000
 #define SEED 20261121
 #define KILL_ROUNDS 30
 #define EXIT_SKIP 99
 
 static char *scratch;
 static int temps_found;
+static const char *object = NAME; /* that is written under strace */
 
 static uint64_t
 name_seed(const char *name)
@@ -55,6 +59,8 @@ content_of(const char *name, size_t *len)
 	unsigned char *data;
 
 	*len = HEAD_LEN + (size_t) (seed % 300000);
+	if (strcmp(name, LARGE) == 0)
+		*len += LARGE_LEN;
 	data = mem_alloc(*len);
 	for (size_t i = 0; i < *len; i++)
 		data[i] = (unsigned char) ((seed + i * UINT64_C(0x9E3779B9)) >> 16);
@@ -97,7 +103,7 @@ is_whole(Storage *st, const char *name, Error *err)
 	char *stored = NULL;
 	bool same = false;
 
-	if (storage_get(st, name, 1000000, &stored, &got, err))
+	if (storage_get(st, name, 2 * LARGE_LEN, &stored, &got, err))
 	{
 		same = got == len && memcmp(stored, data, len) == 0;
 		free(stored);
@@ -181,7 +187,7 @@ run_strace(const char *verb, const char *root, const char *const *options,
 	argv[argc++] = self;
 	argv[argc++] = verb;
 	argv[argc++] = root;
-	argv[argc++] = NAME;
+	argv[argc++] = object;
 	fflush(stdout);
 	pid = fork();
 	if (pid == 0)
@@ -252,16 +258,16 @@ check_after(const char *root, const char *what, bool *existed)
 	Storage *st = open_root(root, &err);
 	bool good;
 
-	if (st == NULL || !storage_exists(st, NAME, existed, &err))
+	if (st == NULL || !storage_exists(st, object, existed, &err))
 	{
 		ok(false, "%s: the store is usable: %s", what, err.message);
 		error_clear(&err);
 		return false;
 	}
 	if (*existed)
-		good = is_whole(st, NAME, &err);
+		good = is_whole(st, object, &err);
 	else
-		good = put_object(st, NAME, &err) && is_whole(st, NAME, &err);
+		good = put_object(st, object, &err) && is_whole(st, object, &err);
 	ok(good, "%s: the object %s", what,
 	   *existed ? "is whole" : "can be written again");
 	if (error_is_set(&err))
@@ -328,6 +334,26 @@ static const Injection injections[] = {
 	{"mkdir, somebody else did",
 	 {"inject=mkdirat:error=ENOENT:when=1..3"},
 	 ERR_NONE},
+};
+
+/*
+ * Of a large object, the beginning is brought to the disk meanwhile.  The
+ * kernel tells of pages that were lost in that only once.
+ */
+#define EARLY "inject=pwrite64:delay_exit=100000" /* there is time for it */
+static const Injection large_injections[] = {
+	{"early, bad disk", {EARLY, "inject=fdatasync:error=EIO:when=1"}, ERR_IO},
+	{"later, bad disk", {EARLY, "inject=fdatasync:error=EIO:when=2"}, ERR_IO},
+	{"early, disk full",
+	 {EARLY, "inject=fdatasync:error=ENOSPC:when=1"},
+	 ERR_FULL},
+	{"early, for long",
+	 {EARLY, "inject=fdatasync:delay_enter=300000"},
+	 ERR_NONE},
+	{"a piece of many, disk full",
+	 {"inject=pwrite64:error=ENOSPC:when=3"},
+	 ERR_FULL},
+	{"the rest, bad disk", {"inject=fsync:error=EIO:when=1"}, ERR_IO},
 };
 
 static void
@@ -413,6 +439,7 @@ static void
 test_strace(void)
 {
 	size_t count = sizeof(injections) / sizeof(injections[0]);
+	size_t large_count = sizeof(large_injections) / sizeof(large_injections[0]);
 
 	if (!strace_works())
 	{
@@ -429,6 +456,10 @@ test_strace(void)
 	test_each_call("fsync", "signal=KILL", 5);
 	test_each_call("renameat2", "signal=KILL", 1);
 	test_each_call("mkdirat", "signal=KILL", 3);
+	object = LARGE;
+	for (size_t i = 0; i < large_count; i++)
+		test_injection(&large_injections[i]);
+	object = NAME;
 }
 
 /*
