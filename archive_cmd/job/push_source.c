@@ -163,7 +163,8 @@ check_unchanged(const PushSource *s, uint64_t total, Error *err)
 bool
 push_source_read(PushSource *s, const PushTaker *taker, Error *err)
 {
-	char *own = taker->room == NULL ? mem_alloc(PUSH_PIECE) : NULL;
+	size_t size = taker->piece > 0 ? taker->piece : PUSH_PIECE;
+	char *own = taker->room == NULL ? mem_alloc(size) : NULL;
 	char *piece;
 	uint64_t total = 0;
 	size_t got = 0;
@@ -173,11 +174,10 @@ push_source_read(PushSource *s, const PushTaker *taker, Error *err)
 	{
 		piece = own != NULL ? own : taker->room(taker->arg, err);
 		done = piece != NULL && thread_check_stop(err) &&
-			   file_pread_full(s->fd, piece, PUSH_PIECE, total, &got, s->path,
-							   err) &&
+			   file_pread_full(s->fd, piece, size, total, &got, s->path, err) &&
 			   taker->take(taker->arg, piece, got, err);
 		total += got;
-	} while (done && got == PUSH_PIECE);
+	} while (done && got == size);
 	free(own);
 	return done && check_unchanged(s, total, err);
 }

@@ -14,8 +14,8 @@
 #include "pg/control.h"
 #include "pg/wal_page.h"
 
-/* Bytes that the file is read in at a time. */
-#define PUSH_PIECE ((size_t) 1 << 19)
+/* Bytes that a file is read in at a time, unless the taker says otherwise. */
+#define PUSH_PIECE ((size_t) 1 << 20)
 
 /* Bytes of a history file at most. */
 #define PUSH_TEXT_MAX ((size_t) 1 << 20)
@@ -37,13 +37,14 @@ typedef struct PushSource
 /* Called with each piece of the file, in order. */
 typedef bool (*PushPieceFn)(void *arg, const void *data, size_t len,
 							Error *err);
-/* Where the next piece is to be read to, PUSH_PIECE bytes; NULL on error. */
+/* Where the next piece is to be read to; NULL on error. */
 typedef void *(*PushRoomFn)(void *arg, Error *err);
 
 typedef struct PushTaker
 {
 	PushPieceFn take;
 	PushRoomFn room; /* NULL: anywhere */
+	size_t piece;    /* bytes at a time; 0: PUSH_PIECE */
 	void *arg;
 } PushTaker;
 

@@ -316,11 +316,24 @@ static const StageOps compress_ops = {
 	compress_free,
 };
 
+/*
+ * What level 1 is for us.  Pages and WAL repeat themselves in short pieces and
+ * nearby: matches of 5 bytes instead of 7, found in a table that leaves room in
+ * the processor's first cache, make what is stored smaller by up to 8 % in less
+ * time (doc/pgdr.md, "Compression").
+ */
+#define LEVEL_1_MIN_MATCH 5
+#define LEVEL_1_HASH_LOG 12
+
 size_t
 zstd_set_parameters(ZSTD_CCtx *ctx, int level)
 {
 	size_t rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
 
+	if (!ZSTD_isError(rc) && level == 1)
+		rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_minMatch, LEVEL_1_MIN_MATCH);
+	if (!ZSTD_isError(rc) && level == 1)
+		rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_hashLog, LEVEL_1_HASH_LOG);
 	if (ZSTD_isError(rc))
 		return rc;
 	return ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1);
