@@ -73,6 +73,24 @@ say_result(Context *ctx, const CheckResult *result)
 	ctx_emit(ctx, "result", obj);
 }
 
+/* By recipient; caller frees.  Those in escrow are not for daily use. */
+static CheckKey *
+own_keys(const Settings *settings, const RepoKeys *keys, size_t *count)
+{
+	CheckKey *out = mem_zalloc((settings->recipient_count + 1) * sizeof(*out));
+
+	*count = 0;
+	for (size_t i = 0; i < settings->recipient_count; i++)
+	{
+		if (settings->notes[i].escrow)
+			continue;
+		out[(*count)++] = (CheckKey){
+			.recipient = settings->recipients[i],
+			.created = settings_key_created(settings, keys, i)};
+	}
+	return out;
+}
+
 static bool
 run_check(Context *ctx, Error *err)
 {
@@ -82,6 +100,8 @@ run_check(Context *ctx, Error *err)
 	CheckResult result;
 	RepoSet *set;
 	RetentionPolicy *policies;
+	CheckKey *keys;
+	size_t key_count;
 	bool done;
 
 	if (settings == NULL)
@@ -92,10 +112,14 @@ run_check(Context *ctx, Error *err)
 	policies = mem_zalloc(set->count * sizeof(*policies));
 	for (size_t i = 0; i < set->count; i++)
 		policies[i] = ctx_member_settings(ctx, i)->retention;
+	keys = own_keys(settings, set->members[0].options.keys, &key_count);
 	options = (CheckOptions){.pgdata = settings->pgdata,
 							 .connection = settings->connection,
 							 .config_file = settings->file,
 							 .identity_file = settings->identity_file,
+							 .keys = keys,
+							 .key_count = key_count,
+							 .key_max_age = settings->key_max_age,
 							 .archive_timeout = settings->archive_timeout,
 							 .archive = !ctx_flag(ctx, "no-archive"),
 							 .policies = policies,
@@ -103,6 +127,7 @@ run_check(Context *ctx, Error *err)
 							 .problem_arg = ctx};
 	done = check_run(set, &options, &result, err);
 	free(policies);
+	free(keys);
 	if (!done)
 		return false;
 	result.errors += errors;

@@ -31,6 +31,7 @@ typedef struct Init
 	char *identity_file;
 	char *content_key_file;
 	char recipient[AGE_RECIPIENT_TEXT];
+	int64_t key_created;   /* 0: not known */
 	bool key_was_there;    /* an identity of an earlier run is used */
 	bool repo_was_there;   /* made by an earlier run, with this key */
 	bool repo_made;        /* by this run or that one */

@@ -14,6 +14,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cmd/key_file.h"
@@ -191,6 +192,7 @@ add_own_recipient(Init *init, RepoKeys *keys, Error *err)
 	AgeRecipient own;
 
 	age_identity_recipient(keys->identities, 0, &own);
+	init->key_created = age_identity_created(keys->identities, 0);
 	age_recipient_text(&own, init->recipient);
 	return age_recipient_add(&keys->recipients, init->recipient, err);
 }
@@ -282,6 +284,19 @@ add_line(StrBuf *sb, const char *key, const char *value)
 		strbuf_printf(sb, "%s = %s\n", key, value);
 }
 
+/* With the day, by which a host without the identity knows how old it is. */
+static void
+add_recipient(StrBuf *sb, const Init *init)
+{
+	char created[CLOCK_TEXT_LEN];
+	char *value = mem_printf(
+		"%s%s%.10s", init->recipient, init->key_created > 0 ? "@" : "",
+		init->key_created > 0 ? clock_format(init->key_created, created) : "");
+
+	add_line(sb, "recipient", value);
+	free(value);
+}
+
 static char *
 config_text(const Init *init)
 {
@@ -296,7 +311,7 @@ config_text(const Init *init)
 	add_line(&sb, "encryption", init->encrypt ? "age" : "none");
 	if (init->encrypt)
 	{
-		add_line(&sb, "recipient", init->recipient);
+		add_recipient(&sb, init);
 		add_line(&sb, "identity-file", init->identity_file);
 		add_line(&sb, "passphrase-file", init->passphrase_file);
 		add_line(&sb, "content-key-file", init->content_key_file);

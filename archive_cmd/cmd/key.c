@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * key.c
- *	  pgdr key generate|list: identities and recipients.
+ *	  pgdr key generate|list|rotate|rewrap: identities and recipients.
  *
- * key: recipient, configured (may write), identity (can be read here).
- * result: command, action, recipient and file of a new key.
+ * result of generate: command, action, recipient and file of a new key.  Those
+ * of the other actions are in their files.
  *
  *-------------------------------------------------------------------------
  */
-#include "cmd/cmd.h"
+#include "cmd/key.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "cmd/key_file.h"
 
 /* ---- generate ---- */
@@ -75,85 +76,43 @@ generate(Context *ctx, Error *err)
 	return done;
 }
 
-/* ---- list ---- */
-
-static void
-show_key(Context *ctx, const AgeRecipient *key, bool configured, bool identity)
+static const struct
 {
-	char text[AGE_RECIPIENT_TEXT];
-	Json *obj = json_new_object();
+	const char *name;
+	bool (*run)(Context *ctx, Error *err);
+	const char *options; /* those that it takes, with a space behind each */
+} actions[] = {{"generate", generate, "out passphrase-file "},
+			   {"list", key_list, "objects "},
+			   {"rotate", key_rotate, "recipient replace "},
+			   {"rewrap", key_rewrap, "dry-run "}};
 
-	age_recipient_text(key, text);
-	ctx_print(ctx, "%s  %s%s%s\n", text, configured ? "recipient" : "",
-			  configured && identity ? ", " : "", identity ? "identity" : "");
-	json_put_str(obj, "recipient", text);
-	json_put_bool(obj, "configured", configured);
-	json_put_bool(obj, "identity", identity);
-	ctx_emit(ctx, "key", obj);
-}
+static const OptionSpec options[] = {
+	{"out", OPTION_TEXT, "FILE", "generate: new file for the key"},
+	{"passphrase-file", OPTION_TEXT, "FILE",
+	 "generate: encrypt the key with this file's first line"},
+	{"objects", OPTION_FLAG, NULL,
+	 "list: count what is stored, by whom it is for"},
+	{"recipient", OPTION_TEXT, "KEY",
+	 "rotate: the new public key, whose identity is elsewhere"},
+	{"replace", OPTION_LIST, "KEY", "rotate: the old public key; may repeat"},
+	{"dry-run", OPTION_FLAG, NULL, "rewrap: only count what would be done"},
+	{NULL, OPTION_FLAG, NULL, NULL}};
 
+/* An option of one action must not be passed over by another. */
 static bool
-is_recipient(const RepoKeys *keys, const AgeRecipient *key)
+check_options(Context *ctx, const char *action, const char *taken, Error *err)
 {
-	for (size_t i = 0; i < keys->recipients.count; i++)
+	for (const OptionSpec *o = options; o->name != NULL; o++)
 	{
-		if (memcmp(&keys->recipients.items[i], key, sizeof(*key)) == 0)
-			return true;
+		char *word = mem_printf("%s ", o->name);
+		bool wrong = ctx_option(ctx, o->name) != NULL &&
+					 strstr(taken, word) == NULL;
+
+		free(word);
+		if (wrong)
+			return error_set(err, ERR_USAGE, "\"key %s\" takes no option --%s",
+							 action, o->name);
 	}
-	return false;
-}
-
-static bool
-is_identity(const RepoKeys *keys, const AgeRecipient *key)
-{
-	AgeRecipient own;
-
-	for (size_t i = 0;
-		 keys->identities != NULL && i < age_identities_count(keys->identities);
-		 i++)
-	{
-		age_identity_recipient(keys->identities, i, &own);
-		if (memcmp(&own, key, sizeof(own)) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void
-show_keys(Context *ctx, const RepoKeys *keys)
-{
-	AgeRecipient own;
-
-	for (size_t i = 0; i < keys->recipients.count; i++)
-		show_key(ctx, &keys->recipients.items[i], true,
-				 is_identity(keys, &keys->recipients.items[i]));
-	for (size_t i = 0;
-		 keys->identities != NULL && i < age_identities_count(keys->identities);
-		 i++)
-	{
-		age_identity_recipient(keys->identities, i, &own);
-		if (!is_recipient(keys, &own))
-			show_key(ctx, &own, false, true);
-	}
-}
-
-static bool
-list(Context *ctx, Error *err)
-{
-	const Settings *settings = ctx_settings(ctx, err);
-	RepoKeys keys;
-	Json *obj;
-
-	if (settings == NULL || !settings_load_keys(settings, &keys, err))
-		return false;
-	if (!settings->encrypt)
-		ctx_print(ctx, "Encryption is off.\n");
-	show_keys(ctx, &keys);
-	repo_keys_free(&keys);
-	obj = json_new_object();
-	json_put_str(obj, "command", "key");
-	json_put_str(obj, "action", "list");
-	ctx_emit(ctx, "result", obj);
 	return true;
 }
 
@@ -162,26 +121,24 @@ run_key(Context *ctx, Error *err)
 {
 	const char *action = ctx_argument(ctx, 0);
 
-	if (strcmp(action, "generate") == 0)
-		return generate(ctx, err);
-	if (strcmp(action, "list") == 0)
-		return list(ctx, err);
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+	{
+		if (strcmp(action, actions[i].name) == 0)
+			return check_options(ctx, action, actions[i].options, err) &&
+				   actions[i].run(ctx, err);
+	}
 	error_set(err, ERR_USAGE, "unknown action \"%s\" of command \"key\"",
 			  action);
-	return error_hint(err, "There are \"generate\" and \"list\".");
+	return error_hint(err, "There are \"generate\", \"list\", \"rotate\" and "
+						   "\"rewrap\".");
 }
 
-static const OptionSpec options[] = {
-	{"out", OPTION_TEXT, "FILE", "generate: new file for the key"},
-	{"passphrase-file", OPTION_TEXT, "FILE",
-	 "generate: encrypt the key with this file's first line"},
-	{NULL, OPTION_FLAG, NULL, NULL}};
-
 const Command cmd_key = {.name = "key",
-						 .arguments = "generate|list",
-						 .summary = "make a key, or list those in use",
+						 .arguments = "generate|list|rotate|rewrap",
+						 .summary = "make, list and rotate keys",
 						 .min_args = 1,
 						 .max_args = 1,
 						 .options = options,
 						 .run = run_key,
-						 .is_query = true};
+						 .is_query = true,
+						 .is_nice = true};

@@ -52,6 +52,9 @@ static const KeySpec global_keys[] = {
 	KEY("encryption", take_encryption, GLOBAL(encrypt), .choices = "age|none"),
 	KEY("recipient", take_recipients, offsetof(Draft, settings),
 		.repeats = true),
+	KEY("escrow-recipient", take_recipients, offsetof(Draft, settings),
+		.repeats = true),
+	KEY("key-max-age", take_duration, GLOBAL(key_max_age)),
 	KEY("identity-file", take_path, GLOBAL(identity_file)),
 	KEY("passphrase-file", take_path, GLOBAL(passphrase_file)),
 	KEY("content-key-file", take_path, GLOBAL(content_key_file)),
@@ -288,6 +291,7 @@ set_defaults(Draft *draft)
 	s->push_ahead = 64;
 	s->compress_level = 1;
 	s->encrypt = true;
+	s->key_max_age = INT64_C(90) * 24 * 3600 * USECS_PER_SEC;
 	s->archive_timeout = 60 * USECS_PER_SEC;
 	s->manifest_checksums = mem_strdup("CRC32C");
 }
@@ -386,6 +390,18 @@ take_repo(const Config *cfg, const Draft *draft, RepoSettings *repo, Error *err)
 	return done;
 }
 
+/* For escrow alone nobody would encrypt. */
+static bool
+has_own_recipient(const Settings *s)
+{
+	for (size_t i = 0; i < s->recipient_count; i++)
+	{
+		if (!s->notes[i].escrow)
+			return true;
+	}
+	return false;
+}
+
 static bool
 check_whole(const Settings *s, Error *err)
 {
@@ -402,7 +418,7 @@ check_whole(const Settings *s, Error *err)
 		return error_detail(err, "It is %" PRIu32 ", and there are %zu.",
 							s->quorum, s->repo_count);
 	}
-	if (s->encrypt && s->recipient_count == 0)
+	if (s->encrypt && !has_own_recipient(s))
 	{
 		error_set(err, ERR_CONFIG,
 				  "encryption is on, but there is no recipient");
@@ -524,6 +540,7 @@ settings_free(Settings *s)
 		free(s->recipients[i]);
 	free(s->repos);
 	free(s->recipients);
+	free(s->notes);
 	free(s->file);
 	free(s->cluster);
 	free(s->pgdata);

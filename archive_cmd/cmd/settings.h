@@ -12,6 +12,9 @@
 #include "repo/repo.h"
 #include "repo/retention.h"
 
+/* What may stand between several recipients in one value. */
+#define RECIPIENT_BETWEEN " \t,"
+
 #define SETTINGS_DEFAULT_FILE "/etc/pgdr/pgdr.conf"
 
 typedef struct RepoSettings
@@ -24,6 +27,13 @@ typedef struct RepoSettings
 	size_t param_count;
 	RetentionPolicy retention; /* retention-full, retention-time */
 } RepoSettings;
+
+/* What the configuration says of a recipient besides the key. */
+typedef struct RecipientNote
+{
+	int64_t created; /* "age1...@2026-11-29"; 0: not said */
+	bool escrow;     /* escrow-recipient: rotation leaves it alone */
+} RecipientNote;
 
 typedef struct Settings
 {
@@ -38,7 +48,9 @@ typedef struct Settings
 	int compress_level;
 	bool encrypt; /* encryption = age (default) | none */
 	char **recipients;
+	RecipientNote *notes; /* by recipient */
 	size_t recipient_count;
+	int64_t key_max_age;      /* microseconds; 0: as old as it likes */
 	char *identity_file;      /* or NULL */
 	char *passphrase_file;    /* of an encrypted identity file, or NULL */
 	char *content_key_file;   /* or NULL */
@@ -74,6 +86,16 @@ extern bool settings_name_ok(const char *text);
  */
 extern bool settings_load_keys(const Settings *settings, RepoKeys *out,
 							   Error *err);
+
+/*
+ * When the ith recipient was made: by the configuration, else by its identity
+ * if that is here; 0: not known.
+ */
+extern int64_t settings_key_created(const Settings *settings,
+									const RepoKeys *keys, size_t i);
+
+/* That passphrase (an AgePassphraseFn; the argument is the Settings). */
+extern char *settings_passphrase(void *settings, Error *err);
 
 /*
  * The same without identities when there is a content key file: what only

@@ -16,10 +16,10 @@
 
 #define SECRET_FILE_MAX 4096
 
-static char *
-get_passphrase(void *arg, Error *err)
+char *
+settings_passphrase(void *settings, Error *err)
 {
-	const Settings *s = arg;
+	const Settings *s = settings;
 	const char *text = getenv("PGDR_PASSPHRASE");
 
 	if (s->passphrase_file != NULL)
@@ -68,7 +68,8 @@ load_identities(const Settings *s, RepoKeys *keys, Error *err)
 {
 	keys->identities = age_identities_new();
 	return age_identities_add_file(keys->identities, s->identity_file,
-								   get_passphrase, (void *) (uintptr_t) s, err);
+								   settings_passphrase, (void *) (uintptr_t) s,
+								   err);
 }
 
 static bool
@@ -106,6 +107,23 @@ settings_load_write_keys(const Settings *settings, RepoKeys *out, Error *err)
 		return true;
 	repo_keys_free(out);
 	return false;
+}
+
+int64_t
+settings_key_created(const Settings *settings, const RepoKeys *keys, size_t i)
+{
+	const AgeIdentities *ids = keys->identities;
+	AgeRecipient own;
+
+	if (settings->notes[i].created > 0 || ids == NULL)
+		return settings->notes[i].created;
+	for (size_t k = 0; k < age_identities_count(ids); k++)
+	{
+		age_identity_recipient(ids, k, &own);
+		if (memcmp(&own, &keys->recipients.items[i], sizeof(own)) == 0)
+			return age_identity_created(ids, k);
+	}
+	return 0;
 }
 
 RepoOptions

@@ -194,27 +194,65 @@ take_encryption(const KeySpec *spec, void *field, const ConfigEntry *entry,
 	return true;
 }
 
+/* "2026-11-29" as the beginning of that day, in UTC. */
+static bool
+parse_day(const char *text, int64_t *out)
+{
+	char *time = mem_printf("%s 00:00Z", text);
+	Error ignored = ERROR_INIT;
+	bool good = strlen(text) == 10 && clock_parse(time, out, &ignored);
+
+	error_clear(&ignored);
+	free(time);
+	return good;
+}
+
+/* Takes text over: a key, and perhaps the day on which it was made. */
+static bool
+add_recipient(Settings *s, char *text, bool escrow)
+{
+	RecipientNote note = {.escrow = escrow};
+	char *day = strchr(text, '@');
+	size_t count = s->recipient_count + 1;
+
+	if (day != NULL)
+	{
+		*day = '\0';
+		if (!parse_day(day + 1, &note.created))
+		{
+			free(text);
+			return false;
+		}
+	}
+	s->recipients = mem_realloc(s->recipients, count * sizeof(char *));
+	s->notes = mem_realloc(s->notes, count * sizeof(RecipientNote));
+	s->recipients[count - 1] = text;
+	s->notes[count - 1] = note;
+	s->recipient_count = count;
+	return true;
+}
+
 /* One recipient, or several with white space or commas between them. */
 bool
 take_recipients(const KeySpec *spec, void *field, const ConfigEntry *entry,
 				Error *err)
 {
-	static const char between[] = " \t,";
-	Settings *s = field;
-	const char *p = entry->value + strspn(entry->value, between);
+	const char *p = entry->value + strspn(entry->value, RECIPIENT_BETWEEN);
+	bool escrow = strcmp(spec->key, "escrow-recipient") == 0;
 
-	(void) spec;
 	if (*p == '\0')
 		return bad_value(entry, "a recipient, \"age1...\"", err);
 	while (*p != '\0')
 	{
-		size_t len = strcspn(p, between);
+		size_t len = strcspn(p, RECIPIENT_BETWEEN);
 
-		s->recipients = mem_realloc(s->recipients,
-									(s->recipient_count + 1) * sizeof(char *));
-		s->recipients[s->recipient_count++] = mem_strndup(p, len);
+		if (!add_recipient(field, mem_strndup(p, len), escrow))
+			return bad_value(entry,
+							 "a recipient, \"age1...\", with the day on which "
+							 "it was made at most: \"age1...@2026-11-29\"",
+							 err);
 		p += len;
-		p += strspn(p, between);
+		p += strspn(p, RECIPIENT_BETWEEN);
 	}
 	return true;
 }

@@ -149,6 +149,49 @@ check_key_place(Check *c, const char *file)
 }
 
 static void
+check_key_ages(Check *c)
+{
+	int64_t now = clock_now();
+
+	for (size_t i = 0; i < c->options->key_count; i++)
+	{
+		const CheckKey *key = &c->options->keys[i];
+		Error why = ERROR_INIT;
+		char when[CLOCK_TEXT_LEN];
+
+		if (c->options->key_max_age == 0 || key->created == 0 ||
+			now - key->created <= c->options->key_max_age)
+			continue;
+		error_set(&why, ERR_KEY, "key %.*s is %" PRId64 " days old",
+				  AGE_KEY_ID_LEN, key->recipient,
+				  (now - key->created) / (24 * 3600 * USECS_PER_SEC));
+		error_detail(
+			&why, "It was made on %.10s; key-max-age allows %" PRId64 " days.",
+			clock_format(key->created, when),
+			c->options->key_max_age / (24 * 3600 * USECS_PER_SEC));
+		error_hint(&why, "Make a new one with \"pgdr key rotate\".");
+		check_warning(c, "key-age", key->recipient, &why);
+	}
+}
+
+/* Rotated while this repository was away, or by hand. */
+static void
+check_root(Check *c)
+{
+	Error why = ERROR_INIT;
+
+	if (!c->repo->encrypted || !c->repo->root_lacks || c->repo->blind)
+		return;
+	error_set(&why, ERR_KEY,
+			  "\"%s\" does not hold the content key for all recipients",
+			  REPO_JSON);
+	error_detail(&why, "With the new identity and this repository alone "
+					   "nothing can be verified or restored.");
+	error_hint(&why, "Run \"pgdr key rewrap\" on a host with an identity.");
+	check_member(c, "key", c->repo->options.storage.repo, &why);
+}
+
+static void
 check_keys(Check *c)
 {
 	const RepoKeys *keys = c->repo->options.keys;
@@ -267,6 +310,7 @@ check_repositories(Check *c)
 			continue;
 		}
 		check_homes(c);
+		check_root(c);
 		if (!keys)
 			check_keys(c);
 		keys = true;
@@ -287,6 +331,7 @@ check_run(RepoSet *set, const CheckOptions *options, CheckResult *out,
 	if (set->count == 1 && repo_set_open(set, 0, err) == NULL)
 		return false;
 	check_pgdata(&c);
+	check_key_ages(&c);
 	check_server(&c);
 	check_repositories(&c);
 	done = thread_check_stop(err);

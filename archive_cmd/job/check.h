@@ -13,12 +13,22 @@
 #include "repo/repo_set.h"
 #include "repo/retention.h"
 
+/* A recipient, for the question how old it is. */
+typedef struct CheckKey
+{
+	const char *recipient; /* "age1..." */
+	int64_t created;       /* 0: not known */
+} CheckKey;
+
 typedef struct CheckOptions
 {
 	const char *pgdata;
 	const char *connection;
 	const char *config_file;   /* which archive_command should name */
 	const char *identity_file; /* NULL: none configured */
+	const CheckKey *keys;
+	size_t key_count;
+	int64_t key_max_age; /* microseconds; 0: as old as it likes */
 	int64_t archive_timeout;
 	bool archive; /* ship a segment through the real server */
 	const RetentionPolicy *policies; /* by member of the set */

@@ -234,7 +234,8 @@ expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
 	 * A backup that could not be removed is still one, and still needs its
 	 * WAL: then that stays too.
 	 */
-	if (!claim_backups(repo, plan, err) ||
+	if (!storage_settle_replaced(repo->storage, false, err) ||
+		!claim_backups(repo, plan, err) ||
 		!remove_backups(repo, plan, out, err) ||
 		!remove_wal(repo, plan, out, err) ||
 		!expire_remove_quarantine(repo, clock_now() - QUARANTINE_AGE,

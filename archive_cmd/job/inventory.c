@@ -17,14 +17,20 @@
 #include "repo/quarantine.h"
 
 static bool
+is_below(const char *name, const char *dir)
+{
+	return strncmp(name, dir, strlen(dir)) == 0;
+}
+
+static bool
 add_item(void *arg, const StorageEntry *entry, Error *err)
 {
 	Inventory *inv = arg;
 
 	(void) err;
 	if (entry->is_dir || strcmp(entry->name, REPO_JSON) == 0 ||
-		strncmp(entry->name, QUARANTINE_DIR "/", strlen(QUARANTINE_DIR "/")) ==
-			0)
+		is_below(entry->name, QUARANTINE_DIR "/") ||
+		is_below(entry->name, STORAGE_STAGE_DIR "/"))
 		return true;
 	inv->items = mem_grow(inv->items, inv->count, &inv->cap,
 						  sizeof(InventoryItem));
@@ -145,7 +151,7 @@ typedef struct Checking
 {
 	Repo *repo;
 	Inventory *inventory;
-	Progress *progress; /* or NULL */
+	const InventoryWork *work;
 
 	pthread_mutex_t lock;
 	size_t next; /* under lock */
@@ -176,11 +182,12 @@ store_answers(Repo *repo)
 }
 
 static bool
-check_item(Repo *repo, InventoryItem *item, Error *err)
+check_item(void *arg, Repo *repo, InventoryItem *item, Error *err)
 {
 	Error why = ERROR_INIT;
 	bool opens;
 
+	(void) arg;
 	if (object_check_opens(repo, item->name, &opens, &why))
 	{
 		item->state = opens ? ITEM_SOUND : ITEM_CLOSED;
@@ -208,6 +215,7 @@ static bool
 work(void *arg, int worker_no, Error *err)
 {
 	Checking *c = arg;
+	Progress *progress = c->work->progress;
 	InventoryItem *item;
 	Repo *repo;
 	bool done = true;
@@ -217,11 +225,12 @@ work(void *arg, int worker_no, Error *err)
 		return false;
 	while (done && (item = take_item(c)) != NULL)
 	{
-		done = thread_check_stop(err) && check_item(repo, item, err);
-		if (c->progress != NULL)
+		done = thread_check_stop(err) &&
+			   c->work->fn(c->work->arg, repo, item, err);
+		if (progress != NULL)
 		{
-			atomic_fetch_add(&c->progress->done_bytes, item->size);
-			atomic_fetch_add(&c->progress->done_items, 1);
+			atomic_fetch_add(&progress->done_bytes, item->size);
+			atomic_fetch_add(&progress->done_items, 1);
 		}
 	}
 	repo_close(repo);
@@ -240,18 +249,28 @@ announce(Progress *progress, const Inventory *inv)
 }
 
 bool
-inventory_check(Repo *repo, Inventory *inv, int workers, Progress *progress,
-				Error *err)
+inventory_each(Repo *repo, Inventory *inv, const InventoryWork *what,
+			   Error *err)
 {
 	Checking c = {.repo = repo,
 				  .inventory = inv,
-				  .progress = progress,
+				  .work = what,
 				  .lock = PTHREAD_MUTEX_INITIALIZER};
 	bool done;
 
-	if (progress != NULL)
-		announce(progress, inv);
-	done = thread_run(workers, work, &c, err);
+	if (what->progress != NULL)
+		announce(what->progress, inv);
+	done = thread_run(what->workers, work, &c, err);
 	pthread_mutex_destroy(&c.lock);
 	return done;
+}
+
+bool
+inventory_check(Repo *repo, Inventory *inv, int workers, Progress *progress,
+				Error *err)
+{
+	const InventoryWork what = {
+		.fn = check_item, .workers = workers, .progress = progress};
+
+	return inventory_each(repo, inv, &what, err);
 }

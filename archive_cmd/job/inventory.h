@@ -36,12 +36,28 @@ typedef struct Inventory
 	size_t cap;
 } Inventory;
 
-/* Without repo.json and what was put aside. */
+/* Without repo.json, what was put aside, and what is staged. */
 extern bool inventory_load(Repo *repo, Inventory *out, Error *err);
 extern void inventory_free(Inventory *inventory);
 
 extern InventoryItem *inventory_find(const Inventory *inventory,
 									 const char *name); /* or NULL */
+
+/*
+ * Calls fn for each item, in several threads, each with a connection of its
+ * own; the first failure ends it.
+ */
+typedef bool (*InventoryFn)(void *arg, Repo *repo, InventoryItem *item,
+							Error *err);
+typedef struct InventoryWork
+{
+	InventoryFn fn;
+	void *arg;
+	int workers;
+	Progress *progress; /* or NULL */
+} InventoryWork;
+extern bool inventory_each(Repo *repo, Inventory *inventory,
+						   const InventoryWork *work, Error *err);
 
 /*
  * Reads every object as it is stored and sets its state.  False when the store

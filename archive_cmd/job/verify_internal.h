@@ -22,7 +22,8 @@ typedef enum ItemKind
 	ITEM_LEASE,
 	ITEM_MARK,
 	ITEM_QUARANTINED,
-	ITEM_STRAY /* no name of ours */
+	ITEM_STAGED, /* left by a rewrap that was killed, or in its hands */
+	ITEM_STRAY   /* no name of ours */
 } ItemKind;
 
 /* A backup of the catalog that is looked at. */

@@ -118,6 +118,12 @@ name_item(Verify *v, const char *name, VerifyItem *item)
 	bool known = false;
 	int64_t t;
 
+	if (strncmp(name, STORAGE_STAGE_DIR "/", strlen(STORAGE_STAGE_DIR "/")) ==
+		0)
+	{
+		item->kind = ITEM_STAGED;
+		return;
+	}
 	if (quarantine_parse(name, &t))
 	{
 		item->kind = ITEM_QUARANTINED;
@@ -167,6 +173,19 @@ report_quarantined(Verify *v, const VerifyItem *item)
 	verify_report(v, &problem, NULL);
 }
 
+static void
+report_staged(Verify *v, const VerifyItem *item)
+{
+	Problem problem = {.warning = true,
+					   .check = "leftover",
+					   .object = item->name,
+					   .message = "a key is being rewrapped, or that was "
+								  "interrupted",
+					   .hint = "\"pgdr key rewrap\" completes it."};
+
+	verify_report(v, &problem, NULL);
+}
+
 static bool
 is_needed_by_selected(Verify *v, const VerifyItem *item)
 {
@@ -195,6 +214,11 @@ select_item(Verify *v, const VerifyItem *item)
 	if (item->kind == ITEM_QUARANTINED)
 	{
 		report_quarantined(v, item);
+		return false;
+	}
+	if (item->kind == ITEM_STAGED)
+	{
+		report_staged(v, item);
 		return false;
 	}
 	if (item->kind == ITEM_WAL)

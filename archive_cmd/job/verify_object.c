@@ -38,6 +38,7 @@ expected_kind(const VerifyItem *item)
 			return OBJECT_MARK;
 		case ITEM_WAL:
 		case ITEM_QUARANTINED:
+		case ITEM_STAGED:
 		case ITEM_STRAY:
 			break;
 	}

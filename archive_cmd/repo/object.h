@@ -37,7 +37,8 @@ typedef struct ObjectMeta
 								 * count); payload_size if not encrypted */
 	uint8_t content[CONTENT_LEN]; /* keyed hash of the plaintext */
 	uint8_t sha256[SHA256_LEN];   /* of the payload as stored */
-	Json *extra;                  /* the kind's own fields, an object or NULL */
+	Json *keys;  /* ids of the recipients, an array; NULL: not told */
+	Json *extra; /* the kind's own fields, an object or NULL */
 	bool encrypted;
 	uint64_t head_len; /* bytes before the payload */
 } ObjectMeta;

@@ -16,7 +16,11 @@
  * The metadata's text: JSON, padded with spaces to `room` bytes.  Its "mac" is
  * over everything before that member, keyed with the repository's MAC key.
  */
-extern size_t object_meta_room(const ObjectSpec *spec);
+extern size_t object_meta_room(const ObjectSpec *spec, const Json *keys);
+extern size_t object_meta_len(const ObjectMeta *meta); /* without padding */
+
+/* The member "keys" for these recipients; the caller's. */
+extern Json *object_key_ids(const AgeRecipients *recipients);
 extern bool object_meta_format(const Repo *repo, const ObjectMeta *meta,
 							   size_t room, char *out, Error *err);
 /* Checks the MAC as well, if the content key is known. */
@@ -40,6 +44,13 @@ extern void object_head_free(ObjectHead *head);
 extern bool object_head_read(const Repo *repo, const char *name,
 							 StorageReader *r, ObjectHead *head, StrBuf *rest,
 							 Error *err);
+
+/*
+ * What object_check_stored() does, of an object that lies under another name
+ * for the time being; head gets its head.
+ */
+extern bool object_check_at(Repo *repo, const char *place, const char *name,
+							ObjectHead *head, Error *err);
 
 /* NULL with ERR_KEY when there is no identity. */
 extern AgeFileKey *object_unlock(const Repo *repo, const ObjectHead *head,

@@ -21,6 +21,7 @@ object_meta_free(ObjectMeta *meta)
 {
 	free(meta->kind);
 	free(meta->name);
+	json_free(meta->keys);
 	json_free(meta->extra);
 	memset(meta, 0, sizeof(*meta));
 }
@@ -43,6 +44,8 @@ meta_text(const ObjectMeta *meta)
 	json_put_str(obj, "content", hex);
 	hex_encode(meta->sha256, SHA256_LEN, hex);
 	json_put_str(obj, "sha256", hex);
+	if (meta->keys)
+		json_put(obj, "keys", json_dup(meta->keys));
 	if (meta->extra)
 		json_put(obj, "extra", json_dup(meta->extra));
 	text = json_dump(obj);
@@ -51,19 +54,42 @@ meta_text(const ObjectMeta *meta)
 	return text;
 }
 
+Json *
+object_key_ids(const AgeRecipients *recipients)
+{
+	Json *ids = json_new_array();
+	char id[AGE_KEY_ID_LEN + 1];
+
+	for (size_t i = 0; i < recipients->count; i++)
+	{
+		age_key_id(&recipients->items[i], id);
+		json_append(ids, json_new_string(id));
+	}
+	return ids;
+}
+
+size_t
+object_meta_len(const ObjectMeta *meta)
+{
+	char *text = meta_text(meta);
+	size_t len = strlen(text) + MAC_TAIL_LEN;
+
+	free(text);
+	return len;
+}
+
 /* Room for the metadata when every number has its most digits. */
 size_t
-object_meta_room(const ObjectSpec *spec)
+object_meta_room(const ObjectSpec *spec, const Json *keys)
 {
 	ObjectMeta most = {.kind = (char *) spec->kind,
 					   .name = (char *) spec->name,
 					   .plain_size = INT64_MAX,
 					   .zstd_size = INT64_MAX,
-					   .payload_size = INT64_MAX};
-	char *text = meta_text(&most);
-	size_t room = strlen(text) + MAC_TAIL_LEN;
+					   .payload_size = INT64_MAX,
+					   .keys = (Json *) (uintptr_t) keys};
+	size_t room = object_meta_len(&most);
 
-	free(text);
 	if (spec->extra_room > 0)
 		room += strlen(",\"extra\":") + spec->extra_room;
 	return room;
@@ -160,6 +186,7 @@ take_members(const Json *obj, ObjectMeta *out, Error *err)
 	const char *kind;
 	const char *name;
 	const Json *extra = json_get(obj, "extra");
+	const Json *keys = json_get(obj, "keys");
 	int64_t format;
 
 	if (!json_require_int(obj, "format", &format, err) ||
@@ -181,6 +208,9 @@ take_members(const Json *obj, ObjectMeta *out, Error *err)
 	}
 	if (extra && !json_is_object(extra))
 		return error_set(err, ERR_DAMAGED, "\"extra\" is not an object");
+	if (keys && !json_is_array(keys))
+		return error_set(err, ERR_DAMAGED, "\"keys\" is not an array");
+	out->keys = keys ? json_dup(keys) : NULL;
 	out->kind = mem_strdup(kind);
 	out->name = mem_strdup(name);
 	out->extra = extra ? json_dup(extra) : NULL;

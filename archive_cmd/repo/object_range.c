@@ -205,6 +205,50 @@ fetch_encrypted(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
 	return done;
 }
 
+static bool
+fetch_window(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
+			 Window *window, Error *err)
+{
+	const ObjectMeta *meta = &o->head.meta;
+
+	if (!meta->encrypted)
+		return fetch(o, meta->head_len + zstd_offset, zstd_len, &window->base,
+					 err);
+	window->skip = zstd_offset % AGE_CHUNK;
+	return fetch_encrypted(o, zstd_offset, zstd_len, &window->base, err);
+}
+
+/*
+ * The keys of the repository may be rewrapped meanwhile: then the payload is
+ * the same, but it begins elsewhere.  True if the head is another one, which
+ * is taken.
+ */
+static bool
+has_new_head(ObjectReader *o)
+{
+	Error ignored = ERROR_INIT;
+	ObjectReader *again;
+	bool differs;
+
+	if (!object_open(o->repo, o->name, &again, &ignored))
+	{
+		error_clear(&ignored);
+		return false;
+	}
+	differs = again->head.bytes.len != o->head.bytes.len &&
+			  memcmp(again->head.meta.sha256, o->head.meta.sha256,
+					 SHA256_LEN) == 0;
+	if (differs)
+	{
+		ObjectHead head = o->head;
+
+		o->head = again->head;
+		again->head = head;
+	}
+	object_reader_close(again);
+	return differs;
+}
+
 /* The frames themselves, not decoded. */
 static bool
 fetch_frames(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
@@ -213,17 +257,24 @@ fetch_frames(ObjectReader *o, uint64_t zstd_offset, uint64_t zstd_len,
 	const ObjectMeta *meta = &o->head.meta;
 	Window window = {.base = {.ops = &window_ops, .next = sink},
 					 .keep = zstd_len};
+	Error cause = ERROR_INIT;
+	bool done;
 
 	if (zstd_len == 0 || zstd_offset > meta->zstd_size ||
 		zstd_len > meta->zstd_size - zstd_offset)
 		return error_set(err, ERR_DAMAGED,
 						 "it has no frames at %" PRIu64 " + %" PRIu64,
 						 zstd_offset, zstd_len);
-	if (!meta->encrypted)
-		return fetch(o, meta->head_len + zstd_offset, zstd_len, &window.base,
-					 err);
-	window.skip = zstd_offset % AGE_CHUNK;
-	return fetch_encrypted(o, zstd_offset, zstd_len, &window.base, err);
+	done = fetch_window(o, zstd_offset, zstd_len, &window, &cause);
+	/* as long as nothing has reached the sink, it can be tried again */
+	if (!done && cause.code == ERR_DAMAGED && window.keep == zstd_len &&
+		has_new_head(o))
+	{
+		error_clear(&cause);
+		done = fetch_window(o, zstd_offset, zstd_len, &window, &cause);
+	}
+	error_move(err, &cause);
+	return done;
 }
 
 bool

@@ -287,6 +287,31 @@ check_stored(Repo *repo, const char *name, ObjectMeta *out, bool *opens,
 }
 
 bool
+object_check_at(Repo *repo, const char *place, const char *name,
+				ObjectHead *head, Error *err)
+{
+	OpenObject o = {0};
+	StoredHash h = {.sha256 = sha256_new()};
+	Stage *sink = stage_sink(hash_stored, &h);
+	bool done = storage_read_open(repo->storage, place, 0, STORAGE_TO_END,
+								  &o.reader, err) &&
+				object_head_read(repo, name, o.reader, &o.head, &o.rest, err) &&
+				pump(o.reader, &o.rest, sink, err) &&
+				object_check_payload(&o.head.meta, h.sha256, h.size, err);
+
+	if (done)
+	{
+		*head = o.head;
+		memset(&o.head, 0, sizeof(o.head));
+	}
+	else if (err->code == ERR_DAMAGED)
+		object_error(repo, place, err);
+	stage_free(sink);
+	sha256_free(h.sha256);
+	return close_object(&o, done, NULL);
+}
+
+bool
 object_check_stored(Repo *repo, const char *name, ObjectMeta *out, Error *err)
 {
 	return check_stored(repo, name, out, NULL, err);

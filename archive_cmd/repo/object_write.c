@@ -18,6 +18,7 @@ struct ObjectWriter
 	char *kind;
 	ZstdFrameFn frame_fn;
 	void *frame_arg;
+	Json *keys;  /* ids of the recipients, or NULL */
 	size_t room; /* for the metadata */
 	size_t head_len;
 
@@ -71,6 +72,7 @@ writer_free(ObjectWriter *w)
 	age_writer_free(w->age);
 	content_hash_free(w->content);
 	sha256_free(w->sha256);
+	json_free(w->keys);
 	free(w->name);
 	free(w->kind);
 	free(w);
@@ -129,7 +131,9 @@ object_create(Repo *repo, const ObjectSpec *spec, Error *err)
 	w->kind = mem_strdup(spec->kind);
 	w->frame_fn = spec->frame_fn;
 	w->frame_arg = spec->frame_arg;
-	w->room = object_meta_room(spec);
+	if (repo->encrypted)
+		w->keys = object_key_ids(&repo->options.keys->recipients);
+	w->room = object_meta_room(spec, w->keys);
 	if (!make_chain(w, spec, err))
 	{
 		writer_free(w);
@@ -188,6 +192,7 @@ fill_meta(ObjectWriter *w, const Json *extra, ObjectMeta *meta)
 	meta->payload_size = w->payload_size;
 	content_hash_final(w->content, meta->content);
 	sha256_final(w->sha256, meta->sha256);
+	meta->keys = w->keys ? json_dup(w->keys) : NULL;
 	meta->extra = extra ? json_dup(extra) : NULL;
 	meta->encrypted = w->age != NULL;
 	meta->head_len = w->head_len;

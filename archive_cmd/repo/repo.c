@@ -10,7 +10,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "repo/repo.h"
+#include "repo/repo_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -23,7 +23,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 
-#define REPO_JSON_MAX (1024 * 1024)
 #define REPO_ID_BYTES 16
 
 void
@@ -140,7 +139,7 @@ put_content_key(Json *obj, const Repo *repo, Error *err)
 	return true;
 }
 
-static bool
+bool
 repo_json_text(const Repo *repo, StrBuf *out, Error *err)
 {
 	Json *obj = json_new_object();
@@ -384,24 +383,16 @@ unbox_content_key(Repo *repo, const Json *obj, bool *found, Error *err)
 	return done;
 }
 
+/* Only who holds the content key can have written it. */
 static bool
-take_content_key(Repo *repo, const Json *obj, Error *err)
+check_mac(const Repo *repo, const Json *obj, Error *err)
 {
-	const RepoKeys *keys = repo->options.keys;
-	bool found = keys->has_content_key;
 	const char *stored;
 	char hex[SHA256_HEX_LEN + 1];
 	char *text;
 
-	if (found)
-		memcpy(repo->content_key, keys->content_key, CONTENT_KEY_LEN);
-	else if (!unbox_content_key(repo, obj, &found, err))
-		return false;
-	if (!found)
-		return true;
 	if (!json_require_str(obj, "mac", &stored, err))
 		return false;
-	derive_keys(repo);
 	text = guarded_text(obj);
 	guard_mac(repo, text, hex);
 	free(text);
@@ -414,6 +405,22 @@ take_content_key(Repo *repo, const Json *obj, Error *err)
 					  "Check content-key-file.  If it is the right one, "
 					  "somebody else wrote this repository's \"%s\".",
 					  REPO_JSON);
+}
+
+static bool
+take_content_key(Repo *repo, const Json *obj, Error *err)
+{
+	const RepoKeys *keys = repo->options.keys;
+	bool found = keys->has_content_key;
+
+	if (found)
+		memcpy(repo->content_key, keys->content_key, CONTENT_KEY_LEN);
+	else if (!unbox_content_key(repo, obj, &found, err))
+		return false;
+	if (!found)
+		return true;
+	derive_keys(repo);
+	return check_mac(repo, obj, err);
 }
 
 static bool
@@ -440,6 +447,19 @@ read_repo_json(Repo *repo, Json **out, Error *err)
 	return *out != NULL;
 }
 
+bool
+repo_json_read(Repo *repo, Json **out, Error *err)
+{
+	if (!repo->has_content)
+		return error_set(err, ERR_KEY, "the content key is not known");
+	if (!read_repo_json(repo, out, err))
+		return false;
+	if (check_intact(*out, err) && check_mac(repo, *out, err))
+		return true;
+	json_free(*out);
+	return false;
+}
+
 /*
  * Of a store that is only written to nothing need be read: that this is a
  * repository of this cluster was seen by whoever made it.  Who has come with
@@ -463,6 +483,30 @@ go_on_blind(Repo *repo, Error *denied)
 	return true;
 }
 
+/* Does the list of repo.json name all of these? */
+static bool
+names_all(const Json *root, const AgeRecipients *recipients)
+{
+	const Json *list = json_get(root, "recipients");
+	char text[AGE_RECIPIENT_TEXT];
+
+	for (size_t i = 0; i < recipients->count; i++)
+	{
+		bool found = false;
+
+		age_recipient_text(&recipients->items[i], text);
+		for (size_t k = 0; !found && k < json_array_len(list); k++)
+		{
+			const char *named = json_str(json_array_at(list, k));
+
+			found = named != NULL && strcmp(named, text) == 0;
+		}
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 static bool
 repo_load(Repo *repo, Error *err)
 {
@@ -475,6 +519,8 @@ repo_load(Repo *repo, Error *err)
 	done = done && check_format(repo, obj, err) && check_intact(obj, err) &&
 		   take_created(repo, obj, err) && check_cluster(repo, obj, err) &&
 		   take_content_key(repo, obj, err);
+	if (done)
+		repo->root_lacks = !names_all(obj, &repo->options.keys->recipients);
 	json_free(obj);
 	if (!done && err->code == ERR_DAMAGED)
 		error_prefix(err, "could not read \"%s\" in %s", REPO_JSON,

@@ -52,6 +52,8 @@ typedef struct Repo
 						  * id and created are not known */
 	char id[33];         /* of repo.json, hex; "" if blind */
 	bool encrypted;
+	bool root_lacks; /* some recipient of ours cannot open the content key
+						* in repo.json: rotated, and not rewrapped */
 	int64_t created;
 	bool has_content;   /* the content key is known */
 	ContentKey content; /* for content_hash_new() */
@@ -83,6 +85,17 @@ extern bool repo_create_again(const RepoOptions *options, Error *err);
  * content key: what is written there is what keys and options say.
  */
 extern bool repo_open(const RepoOptions *options, Repo **out, Error *err);
+
+/*
+ * Writes repo.json anew, with the content key encrypted for these recipients:
+ * staged, verified, and then in the place of the one that is there.
+ * *changed: were they others before?
+ */
+extern bool repo_rewrap_root(Repo *repo, const AgeRecipients *recipients,
+							 bool *changed, Error *err);
+/* The same for these besides those that it is for now. */
+extern bool repo_widen_root(Repo *repo, const AgeRecipients *more,
+							bool *changed, Error *err);
 
 /* Another connection to the same, for another thread. */
 extern bool repo_open_again(const Repo *repo, Repo **out, Error *err);

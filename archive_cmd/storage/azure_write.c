@@ -100,9 +100,10 @@ create_lines(const AzureWriter *w, const char *md5, const char *more)
 {
 	const char *tier = w->az->tier;
 
-	return mem_printf("%s%sIf-None-Match: *\nx-ms-meta-pgdrid: %s\n%s%s%s", md5,
-					  more, w->id, tier ? "x-ms-access-tier: " : "",
-					  tier ? tier : "", tier ? "\n" : "");
+	return mem_printf("%s%s%sx-ms-meta-pgdrid: %s\n%s%s%s", md5, more,
+					  w->base.replaces ? "" : "If-None-Match: *\n", w->id,
+					  tier ? "x-ms-access-tier: " : "", tier ? tier : "",
+					  tier ? "\n" : "");
 }
 
 /*

@@ -391,6 +391,30 @@ memory_remove(Storage *st, const char *name, Error *err)
 }
 
 static bool
+memory_replace(Storage *st, const char *from, const char *to, Error *err)
+{
+	Store *store = ((MemoryStorage *) st)->store;
+	size_t place;
+	size_t other;
+	bool done;
+
+	pthread_mutex_lock(&store->lock);
+	done = memory_begin_plain(store, MEMORY_COMMIT, err) &&
+		   ((memory_find(store, from, &place) &&
+			 memory_find(store, to, &other)) ||
+			no_object(err));
+	if (done)
+	{
+		Blob *old = store->objects[other].blob;
+
+		store->objects[other].blob = store->objects[place].blob;
+		store->objects[place].blob = old;
+	}
+	unlock(store);
+	return done && memory_remove(st, from, err);
+}
+
+static bool
 memory_settle(Storage *st, const char *name, Error *err)
 {
 	Store *store = ((MemoryStorage *) st)->store;
@@ -433,6 +457,7 @@ const StorageDriver storage_memory = {
 	.write = memory_write,
 	.commit = memory_commit,
 	.abort = memory_abort,
+	.replace = memory_replace,
 	.remove = memory_remove,
 	.settle = memory_settle,
 	.sweep = memory_sweep,

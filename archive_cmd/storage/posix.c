@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -226,6 +228,42 @@ posix_remove(Storage *st, const char *name, Error *err)
 	return done;
 }
 
+/* One rename: whoever looks finds the one or the other. */
+static bool
+rename_over(int from_dir, const char *from, int to_dir, const char *to,
+			Error *err)
+{
+	if (renameat(from_dir, from, to_dir, to) != 0)
+		return posix_fail(err, errno, "could not rename file");
+	return posix_sync_dirs(to_dir, 0, err) && posix_sync_dirs(from_dir, 0, err);
+}
+
+static bool
+posix_replace(Storage *st, const char *from, const char *to, Error *err)
+{
+	PosixStorage *ps = (PosixStorage *) st;
+	struct stat sb;
+	const char *from_leaf = strrchr(from, '/');
+	const char *to_leaf = strrchr(to, '/');
+	int from_dir;
+	int to_dir;
+	bool done;
+
+	if (!posix_find(ps, from, &from_dir, &sb, err))
+		return false;
+	done = posix_find(ps, to, &to_dir, &sb, err);
+	if (done)
+	{
+		done = rename_over(from_dir, from_leaf ? from_leaf + 1 : from, to_dir,
+						   to_leaf ? to_leaf + 1 : to, err);
+		close(to_dir);
+	}
+	close(from_dir);
+	if (done)
+		posix_prune(ps, from);
+	return done;
+}
+
 static bool
 posix_settle(Storage *st, const char *name, Error *err)
 {
@@ -259,6 +297,7 @@ const StorageDriver storage_posix = {
 	.write = posix_write,
 	.commit = posix_commit,
 	.abort = posix_abort,
+	.replace = posix_replace,
 	.remove = posix_remove,
 	.settle = posix_settle,
 	.sweep = posix_sweep,

@@ -214,7 +214,7 @@ send_completion(S3Writer *w, Error *err)
 
 	strbuf_puts(&lines, "Content-Type: application/xml\n");
 	/* Google supports no condition here */
-	if (w->s3->conditional == S3_IF_NONE_MATCH)
+	if (w->s3->conditional == S3_IF_NONE_MATCH && !w->base.replaces)
 		s3_add_condition(&lines, w->s3);
 	r.lines = lines.data;
 	done = s3_send(&r, &answer, err);
@@ -291,7 +291,8 @@ s3_complete(S3Writer *w, Error *err)
 	if (w->current.len > 0 &&
 		!s3_upload_part(w, w->parts + 2, &w->current, err))
 		return false;
-	if (!s3_upload_part(w, 1, &w->first, err) || !s3_must_be_free(w, err) ||
+	if (!s3_upload_part(w, 1, &w->first, err) ||
+		(!w->base.replaces && !s3_must_be_free(w, err)) ||
 		!send_completion(w, err))
 		return false;
 	free(w->upload_id);

@@ -220,7 +220,7 @@ check_stored(void *request, const HttpResponse *answer, Error *err)
 static bool
 check_after(S3Writer *w, Error *err)
 {
-	if (w->s3->conditional != S3_HEAD || s3_is_ours(w))
+	if (w->s3->conditional != S3_HEAD || w->base.replaces || s3_is_ours(w))
 		return true;
 	return error_set(err, ERR_EXISTS, "object already exists");
 }
@@ -235,10 +235,12 @@ put_object(S3Writer *w, Error *err)
 	HttpResponse answer;
 	bool done;
 
-	if (w->s3->conditional == S3_HEAD && !s3_must_be_free(w, err))
+	if (w->s3->conditional == S3_HEAD && !w->base.replaces &&
+		!s3_must_be_free(w, err))
 		return false;
 	s3_add_object_lines(&lines, w);
-	s3_add_condition(&lines, w->s3);
+	if (!w->base.replaces)
+		s3_add_condition(&lines, w->s3);
 	s3_set_body(&r, &w->first, hash, &lines);
 	r.lines = lines.data;
 	done = s3_send(&r, &answer, err);

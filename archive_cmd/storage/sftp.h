@@ -74,6 +74,9 @@ extern bool sftp_alien(const char *path, Error *err);
 extern bool sftp_make_dirs(SftpStorage *ss, const char *path, size_t keep,
 						   Error *err);
 
+/* Those above an object. */
+extern bool sftp_make_parents(SftpStorage *ss, const char *path, Error *err);
+
 /* Removes the directories above an object as long as they are empty. */
 extern void sftp_prune(SftpStorage *ss, const char *path);
 
@@ -108,6 +111,8 @@ extern bool sftp_commit(StorageWriter *sw, const void *head, Error *err);
 extern void sftp_abort(StorageWriter *sw);
 extern bool sftp_list(Storage *st, const char *prefix, bool recursive,
 					  StorageListFn fn, void *arg, Error *err);
+extern bool sftp_replace(Storage *st, const char *from, const char *to,
+						 Error *err);
 extern bool sftp_sweep(Storage *st, int64_t older_than_usecs, uint64_t *removed,
 					   Error *err);
 

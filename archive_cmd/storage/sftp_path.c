@@ -220,6 +220,16 @@ sftp_make_dirs(SftpStorage *ss, const char *path, size_t keep, Error *err)
 	return false;
 }
 
+bool
+sftp_make_parents(SftpStorage *ss, const char *path, Error *err)
+{
+	char *dir = mem_strndup(path, (size_t) (strrchr(path, '/') - path));
+	bool done = sftp_make_dirs(ss, dir, strlen(ss->root), err);
+
+	free(dir);
+	return done;
+}
+
 void
 sftp_prune(SftpStorage *ss, const char *path)
 {

@@ -60,17 +60,6 @@ interrupted(SftpWriter *w, const char *detail, Error *err)
  * The temporary file
  */
 
-static bool
-make_parents(SftpWriter *w, Error *err)
-{
-	char *dir = mem_strndup(w->target,
-							(size_t) (strrchr(w->target, '/') - w->target));
-	bool done = sftp_make_dirs(w->ss, dir, strlen(w->ss->root), err);
-
-	free(dir);
-	return done;
-}
-
 /* Directories are made only when the server misses them. */
 static bool
 create_temp(SftpWriter *w, Error *err)
@@ -94,7 +83,7 @@ create_temp(SftpWriter *w, Error *err)
 			return false;
 		}
 		error_clear(&cause);
-		if (!make_parents(w, err))
+		if (!sftp_make_parents(w->ss, w->target, err))
 			return false;
 	}
 	error_set(err, ERR_BUSY, "could not keep a directory to write to");

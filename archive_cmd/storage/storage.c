@@ -223,20 +223,68 @@ storage_list(Storage *st, const char *prefix, bool recursive, StorageListFn fn,
 	return finish(&c, done, err);
 }
 
-bool
-storage_stat(Storage *st, const char *name, uint64_t *size, int64_t *mtime,
-			 Error *err)
+/*
+ * While an object is replaced in a store that cannot do that in one step, it
+ * stands under another name for a moment, or until the next run after a crash:
+ * that it is absent must not be believed before that place was looked at, and
+ * the name once more, for it may have come back meanwhile.  Another name, which
+ * the caller frees, for try 1 and 2; NULL: the answer holds.
+ */
+static char *
+name_for_try(const Storage *st, const char *name, int try)
+{
+	if (!st->driver->puts_aside || strncmp(name, STORAGE_STAGE_DIR "/",
+										   strlen(STORAGE_STAGE_DIR "/")) == 0)
+		return NULL;
+	if (try == 1)
+		return mem_printf(STORAGE_STAGE_DIR "/%s" STORAGE_ASIDE, name);
+	return try == 2 ? mem_strdup(name) : NULL;
+}
+
+static bool
+stat_under(Storage *st, const char *name, uint64_t *size, int64_t *mtime,
+		   Error *err)
 {
 	Call c = {.st = st, .action = "look up", .name = name, .may_miss = true};
 	uint64_t some_size;
 	int64_t some_time;
 
-	if (!storage_check_name(name, err))
-		return false;
 	return finish(&c,
 				  st->driver->stat(st, name, size ? size : &some_size,
 								   mtime ? mtime : &some_time, &c.cause),
 				  err);
+}
+
+bool
+storage_stat(Storage *st, const char *name, uint64_t *size, int64_t *mtime,
+			 Error *err)
+{
+	Error absent = ERROR_INIT;
+	char *other;
+
+	if (!storage_check_name(name, err))
+		return false;
+	if (stat_under(st, name, size, mtime, &absent))
+		return true;
+	for (int try = 1; absent.code == ERR_NOT_FOUND &&
+					  (other = name_for_try(st, name, try)) != NULL;
+		 try++)
+	{
+		Error why = ERROR_INIT;
+		bool found = stat_under(st, other, size, mtime, &why);
+
+		free(other);
+		if (found)
+		{
+			error_clear(&absent);
+			return true;
+		}
+		if (why.code != ERR_NOT_FOUND)
+			error_clear(&absent);
+		error_move(&absent, &why);
+	}
+	error_move(err, &absent);
+	return false;
 }
 
 typedef struct Lookup
@@ -289,15 +337,13 @@ storage_exists(Storage *st, const char *name, bool *exists, Error *err)
 	return false;
 }
 
-bool
-storage_read_open(Storage *st, const char *name, uint64_t offset,
-				  uint64_t length, StorageReader **out, Error *err)
+static bool
+read_open_under(Storage *st, const char *name, uint64_t offset, uint64_t length,
+				StorageReader **out, Error *err)
 {
 	Call c = {.st = st, .action = "read", .name = name, .may_miss = true};
 	StorageReader *r = NULL;
 
-	if (!storage_check_name(name, err))
-		return false;
 	if (length > UINT64_MAX - offset)
 		length = STORAGE_TO_END;
 	if (!finish(&c,
@@ -308,6 +354,38 @@ storage_read_open(Storage *st, const char *name, uint64_t offset,
 	r->name = mem_strdup(name);
 	*out = r;
 	return true;
+}
+
+bool
+storage_read_open(Storage *st, const char *name, uint64_t offset,
+				  uint64_t length, StorageReader **out, Error *err)
+{
+	Error absent = ERROR_INIT;
+	char *other;
+
+	if (!storage_check_name(name, err))
+		return false;
+	if (read_open_under(st, name, offset, length, out, &absent))
+		return true;
+	for (int try = 1; absent.code == ERR_NOT_FOUND &&
+					  (other = name_for_try(st, name, try)) != NULL;
+		 try++)
+	{
+		Error why = ERROR_INIT;
+		bool found = read_open_under(st, other, offset, length, out, &why);
+
+		free(other);
+		if (found)
+		{
+			error_clear(&absent);
+			return true;
+		}
+		if (why.code != ERR_NOT_FOUND)
+			error_clear(&absent);
+		error_move(&absent, &why);
+	}
+	error_move(err, &absent);
+	return false;
 }
 
 bool
@@ -349,6 +427,7 @@ storage_write_open(Storage *st, const char *name, size_t head_len,
 	w->storage = st;
 	w->name = mem_strdup(name);
 	w->failed = false;
+	w->replaces = false;
 	*out = w;
 	return true;
 }

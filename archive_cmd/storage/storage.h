@@ -157,6 +157,15 @@ typedef struct StorageDriver
 	bool (*commit)(StorageWriter *w, const void *head, Error *err);
 	void (*abort)(StorageWriter *w); /* NULL is fine */
 
+	/*
+	 * The object from takes the place of to, which is there, in one step.
+	 * Where the store has no such step (puts_aside), to is renamed to
+	 * "<from>.old" first, and that is removed last; then to may also be
+	 * missing.  NULL: to is written anew, with StorageWriter.replaces set.
+	 */
+	bool (*replace)(Storage *st, const char *from, const char *to, Error *err);
+	bool puts_aside;
+
 	/* ERR_NOT_FOUND if it is not there. */
 	bool (*remove)(Storage *st, const char *name, Error *err);
 
@@ -196,7 +205,9 @@ struct StorageWriter
 	const StorageDriver *driver;
 	Storage *storage;
 	char *name;
-	bool failed; /* a write failed: commit will refuse */
+	bool failed;   /* a write failed: commit will refuse */
+	bool replaces; /* commit takes the place of what has the name, in one
+					* step; only where there is no replace() */
 };
 
 extern const StorageDriver storage_posix;
@@ -235,6 +246,30 @@ extern bool storage_write(StorageWriter *w, const void *data, size_t len,
 extern bool storage_commit(StorageWriter *w, const void *head, Error *err);
 extern void storage_abort(StorageWriter *w);
 extern bool storage_remove(Storage *st, const char *name, Error *err);
+
+/*
+ * An object is written once, but for the header around its key (key rewrap):
+ * then a new one is made below this directory, verified, and takes the place
+ * of the one that is there.
+ */
+#define STORAGE_STAGE_DIR "rewrap"
+#define STORAGE_ASIDE ".old" /* behind the name there: see replace() above */
+extern char *storage_stage_name(const char *name); /* caller frees */
+
+/*
+ * What is staged for name takes its place.  A store that takes writes in one
+ * step (an object store) is sent the bytes again, and what was staged stays;
+ * elsewhere it is renamed, and *renamed is set.
+ */
+extern bool storage_replace(Storage *st, const char *name, bool *renamed,
+							Error *err);
+
+/*
+ * Completes the replacements that were killed on their way, so that each name
+ * has its object; with all also removes what was only staged, even by a run
+ * that is at work: that one then fails with the object, and loses nothing.
+ */
+extern bool storage_settle_replaced(Storage *st, bool all, Error *err);
 /*
  * To be called before relying on an object that somebody else wrote and that
  * was found by stat, read or list instead of by ERR_EXISTS from commit.

@@ -48,6 +48,12 @@ extern bool age_recipient_add(AgeRecipients *list, const char *text,
 /* Writes "age1..." (63 bytes with the NUL). */
 #define AGE_RECIPIENT_TEXT 63
 extern void age_recipient_text(const AgeRecipient *r, char *out);
+/*
+ * The beginning of that, by which people and metadata name a key: enough to
+ * tell keys apart, and not to be mistaken for one.
+ */
+#define AGE_KEY_ID_LEN 16
+extern void age_key_id(const AgeRecipient *r, char out[AGE_KEY_ID_LEN + 1]);
 extern void age_recipients_free(AgeRecipients *list);
 
 extern AgeIdentities *age_identities_new(void);
@@ -55,6 +61,8 @@ extern void age_identities_free(AgeIdentities *ids);
 extern size_t age_identities_count(const AgeIdentities *ids);
 extern void age_identity_recipient(const AgeIdentities *ids, size_t i,
 								   AgeRecipient *out);
+/* Of the comment "# created:" before it; microseconds, 0 if there is none. */
+extern int64_t age_identity_created(const AgeIdentities *ids, size_t i);
 
 /*
  * Adds the identities of an identity file's text ("AGE-SECRET-KEY-1..." lines,
@@ -75,6 +83,15 @@ extern bool age_identities_add_text(AgeIdentities *ids, const char *text,
 typedef char *(*AgePassphraseFn)(void *arg, Error *err);
 extern bool age_identities_add_file(AgeIdentities *ids, const char *path,
 									AgePassphraseFn fn, void *arg, Error *err);
+
+/*
+ * The bytes of that file with more identities behind its own, encrypted with
+ * the same passphrase if it is encrypted.  The buffer may hold secrets: wipe
+ * it.  *count is how many identities it has then.
+ */
+extern bool age_identity_file_extend(const char *path, const char *more,
+									 AgePassphraseFn fn, void *arg, StrBuf *out,
+									 size_t *count, Error *err);
 
 /* A passphrase from a file of mode 0600: its first line, in locked memory. */
 extern char *age_passphrase_from_file(const char *path, Error *err);
@@ -147,6 +164,14 @@ typedef struct AgeWriter AgeWriter;
 extern AgeWriter *age_writer_new(const AgeRecipients *recipients,
 								 const char *extra_type, size_t extra_len,
 								 Error *err);
+/*
+ * The header alone of a file that is there: the same file key for other
+ * recipients, so that the payload stays as it is.  key stays the caller's.
+ */
+extern AgeWriter *age_writer_rewrap(const AgeFileKey *key,
+									const AgeRecipients *recipients,
+									const char *extra_type, size_t extra_len,
+									Error *err);
 /* A file for one passphrase; log_n is the scrypt work factor (18). */
 extern AgeWriter *age_writer_new_passphrase(const char *passphrase, int log_n,
 											Error *err);

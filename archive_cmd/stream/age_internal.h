@@ -40,6 +40,7 @@ typedef struct AgeIdentity
 {
 	uint8_t secret[AGE_KEY_LEN];
 	uint8_t public_key[AGE_KEY_LEN];
+	int64_t created; /* microseconds, 0: not known */
 } AgeIdentity;
 
 struct AgeIdentities

@@ -66,6 +66,16 @@ age_recipient_text(const AgeRecipient *r, char *out)
 }
 
 void
+age_key_id(const AgeRecipient *r, char out[AGE_KEY_ID_LEN + 1])
+{
+	char text[AGE_RECIPIENT_TEXT];
+
+	age_recipient_text(r, text);
+	memcpy(out, text, AGE_KEY_ID_LEN);
+	out[AGE_KEY_ID_LEN] = '\0';
+}
+
+void
 age_recipients_free(AgeRecipients *list)
 {
 	free(list->items);
@@ -101,6 +111,12 @@ age_identity_recipient(const AgeIdentities *ids, size_t i, AgeRecipient *out)
 	memcpy(out->key, ids->items[i].public_key, sizeof(out->key));
 }
 
+int64_t
+age_identity_created(const AgeIdentities *ids, size_t i)
+{
+	return ids->items[i].created;
+}
+
 /* Room for one more; sodium has no realloc. */
 static bool
 identities_grow(AgeIdentities *ids, Error *err)
@@ -121,6 +137,25 @@ identities_grow(AgeIdentities *ids, Error *err)
 	return true;
 }
 
+/* "# created: TIME", as age-keygen writes it; a comment that is not is none. */
+static int64_t
+created_of(const char *line, size_t len)
+{
+	static const char key[] = "# created: ";
+	Error ignored = ERROR_INIT;
+	int64_t t = 0;
+	char *text;
+
+	if (len <= strlen(key) || strncmp(line, key, strlen(key)) != 0)
+		return 0;
+	text = mem_strndup(line + strlen(key), len - strlen(key));
+	if (!clock_parse(text, &t, &ignored))
+		t = 0;
+	error_clear(&ignored);
+	free(text);
+	return t;
+}
+
 static bool
 add_secret_line(AgeIdentities *ids, const char *line, size_t len, Error *err)
 {
@@ -133,6 +168,7 @@ add_secret_line(AgeIdentities *ids, const char *line, size_t len, Error *err)
 		return error_set(err, ERR_KEY, "not a valid secret key");
 	if (crypto_scalarmult_curve25519_base(id->public_key, id->secret) != 0)
 		return error_set(err, ERR_KEY, "not a usable secret key");
+	id->created = 0;
 	ids->count++;
 	return true;
 }
@@ -151,6 +187,7 @@ age_identities_add_text(AgeIdentities *ids, const char *text, size_t len,
 {
 	size_t before = ids->count;
 	const char *end = text + len;
+	int64_t created = 0;
 	int line_no = 1;
 
 	for (const char *p = text; p < end; line_no++)
@@ -159,8 +196,16 @@ age_identities_add_text(AgeIdentities *ids, const char *text, size_t len,
 		const char *stop = newline ? newline : end;
 		size_t n = trimmed_len(p, (size_t) (stop - p));
 
-		if (n > 0 && p[0] != '#' && !add_secret_line(ids, p, n, err))
-			return error_prefix(err, "line %d of the identity file", line_no);
+		if (n > 0 && p[0] == '#')
+			created = created_of(p, n) > 0 ? created_of(p, n) : created;
+		else if (n > 0)
+		{
+			if (!add_secret_line(ids, p, n, err))
+				return error_prefix(err, "line %d of the identity file",
+									line_no);
+			ids->items[ids->count - 1].created = created;
+			created = 0;
+		}
 		p = newline ? newline + 1 : end;
 	}
 	if (ids->count == before)

@@ -15,6 +15,7 @@
 
 #define IDENTITY_FILE_MAX (64 * 1024)
 #define PASSPHRASE_FILE_MAX 4096
+#define EXTEND_LOG_N 18 /* work factor of scrypt, as age takes */
 
 #define ARMOR_BEGIN "-----BEGIN AGE ENCRYPTED FILE-----"
 
@@ -67,9 +68,9 @@ secret_add(void *arg, const void *data, size_t len, Error *err)
 {
 	Secret *s = arg;
 
-	/* plaintext is never longer than its age file: cap holds that */
+	/* plaintext is never longer than its age file, whose size cap is then */
 	if (len > s->cap - s->len)
-		return error_set(err, ERR_INTERNAL, "plaintext exceeds its file");
+		return error_set(err, ERR_INTERNAL, "plaintext exceeds its buffer");
 	memcpy(s->data + s->len, data, len);
 	s->len += len;
 	return true;
@@ -170,6 +171,104 @@ age_identities_add_file(AgeIdentities *ids, const char *path,
 	}
 	else
 		good = age_identities_add_text(ids, file.data, file.len, err);
+	age_secret_free(file.data);
+	if (!good)
+		error_prefix(err, "could not use identity file \"%s\"", path);
+	return good;
+}
+
+/* ---- one more identity ---- */
+
+static bool
+join_texts(const Secret *text, const char *more, Secret *out, Error *err)
+{
+	bool ends = text->len == 0 || text->data[text->len - 1] == '\n';
+
+	out->cap = text->len + strlen(more) + 1;
+	out->data = age_secret_alloc(out->cap, err);
+	if (!out->data)
+		return false;
+	return secret_add(out, text->data, text->len, err) &&
+		   (ends || secret_add(out, "\n", 1, err)) &&
+		   secret_add(out, more, strlen(more), err);
+}
+
+static bool
+count_identities(const Secret *text, size_t *count, Error *err)
+{
+	AgeIdentities *ids = age_identities_new();
+	bool good = age_identities_add_text(ids, text->data, text->len, err);
+
+	*count = age_identities_count(ids);
+	age_identities_free(ids);
+	return good;
+}
+
+static bool
+extend_plain(const Secret *file, const char *more, StrBuf *out, size_t *count,
+			 Error *err)
+{
+	Secret joined = {0};
+	bool good = join_texts(file, more, &joined, err) &&
+				count_identities(&joined, count, err);
+
+	if (good)
+	{
+		strbuf_reserve(out, joined.len + 1);
+		strbuf_add(out, joined.data, joined.len);
+	}
+	age_secret_free(joined.data);
+	return good;
+}
+
+/* Opened and closed with one passphrase, asked for once. */
+static bool
+extend_with(const Secret *file, const char *more, const char *passphrase,
+			StrBuf *out, size_t *count, Error *err)
+{
+	AgeHeader h = {0};
+	Secret plain = {0};
+	Secret joined = {0};
+	AgeFileKey *key = NULL;
+	bool need_more = false;
+	bool good = age_header_parse((const uint8_t *) file->data, file->len, &h,
+								 &need_more, err);
+
+	if (!good)
+		return need_more ? error_set(err, ERR_DAMAGED,
+									 "age file ends inside its header")
+						 : false;
+	key = age_unwrap_passphrase(&h, (const uint8_t *) file->data, passphrase,
+								err);
+	good = key && secret_decrypt(file, h.len, key, &plain, err) &&
+		   join_texts(&plain, more, &joined, err) &&
+		   count_identities(&joined, count, err) &&
+		   age_encrypt_buffer_passphrase(passphrase, EXTEND_LOG_N, joined.data,
+										 joined.len, out, err);
+	age_secret_free(plain.data);
+	age_secret_free(joined.data);
+	age_file_key_free(key);
+	age_header_free(&h);
+	return good;
+}
+
+bool
+age_identity_file_extend(const char *path, const char *more, AgePassphraseFn fn,
+						 void *arg, StrBuf *out, size_t *count, Error *err)
+{
+	Secret file = {0};
+	char *passphrase = NULL;
+	bool good = secret_slurp(path, IDENTITY_FILE_MAX, &file, err);
+
+	if (good && has_prefix(&file, AGE_VERSION_LINE))
+	{
+		passphrase = fn(arg, err);
+		good = passphrase != NULL &&
+			   extend_with(&file, more, passphrase, out, count, err);
+	}
+	else if (good)
+		good = extend_plain(&file, more, out, count, err);
+	age_secret_free(passphrase);
 	age_secret_free(file.data);
 	if (!good)
 		error_prefix(err, "could not use identity file \"%s\"", path);

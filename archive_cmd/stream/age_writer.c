@@ -59,9 +59,9 @@ extra_type_is_valid(const char *type)
 	return true;
 }
 
-AgeWriter *
-age_writer_new(const AgeRecipients *recipients, const char *extra_type,
-			   size_t extra_len, Error *err)
+static AgeWriter *
+writer_for(const AgeFileKey *key, const AgeRecipients *recipients,
+		   const char *extra_type, size_t extra_len, Error *err)
 {
 	AgeWriter *w;
 
@@ -80,6 +80,8 @@ age_writer_new(const AgeRecipients *recipients, const char *extra_type,
 	w = writer_new(err);
 	if (!w)
 		return NULL;
+	if (key)
+		*w->key = *key;
 	for (size_t i = 0; i < recipients->count; i++)
 	{
 		if (!age_x25519_wrap(w->key, &recipients->items[i], &w->head, err))
@@ -94,6 +96,20 @@ age_writer_new(const AgeRecipients *recipients, const char *extra_type,
 		w->extra_len = extra_len;
 	}
 	return check_size(w, err);
+}
+
+AgeWriter *
+age_writer_new(const AgeRecipients *recipients, const char *extra_type,
+			   size_t extra_len, Error *err)
+{
+	return writer_for(NULL, recipients, extra_type, extra_len, err);
+}
+
+AgeWriter *
+age_writer_rewrap(const AgeFileKey *key, const AgeRecipients *recipients,
+				  const char *extra_type, size_t extra_len, Error *err)
+{
+	return writer_for(key, recipients, extra_type, extra_len, err);
 }
 
 AgeWriter *

@@ -612,6 +612,79 @@ test_existing(const Suite *s)
 	works(s, storage_remove(s->st, "e/object", &err), &err, "it can go");
 }
 
+/*
+ * A new object in the place of one that is there, staged first; and after a
+ * kill, wherever it was.
+ */
+
+static void
+replaces(const Suite *s, const char *name, const char *text)
+{
+	char *staged = storage_stage_name(name);
+	Error err = ERROR_INIT;
+	bool renamed = false;
+
+	works(s, put(s, staged, text, &err), &err, "an object is staged");
+	works(s, storage_replace(s->st, name, &renamed, &err), &err,
+		  "it takes the place of the one that is there");
+	check(s, holds(s, name, text), "which has its bytes then");
+	if (!renamed)
+		works(s, storage_remove(s->st, staged, &err), &err,
+			  "what was staged can go");
+	lists(s, "", true, name);
+	free(staged);
+}
+
+/* Only where an object may be put aside is there a moment without its name. */
+static void
+test_interrupted_replace(const Suite *s)
+{
+	Error err = ERROR_INIT;
+	bool exists = false;
+
+	works(s, put(s, "rewrap/p/object" STORAGE_ASIDE, "old", &err), &err,
+		  "an object is put aside, and the machine dies");
+	check(s, holds(s, "p/object", "old"), "it is found by its name");
+	works(s, storage_exists(s->st, "p/object", &exists, &err), &err,
+		  "it is looked up");
+	check(s, exists, "and found");
+	works(s, put(s, "rewrap/p/object", "new", &err), &err,
+		  "the new one is staged");
+	works(s, storage_settle_replaced(s->st, false, &err), &err,
+		  "somebody settles it");
+	check(s, holds(s, "p/object", "new"), "the new one has the name");
+	lists(s, "", true, "p/object");
+	works(s, storage_remove(s->st, "p/object", &err), &err, "it can go");
+	works(s, put(s, "rewrap/p/object" STORAGE_ASIDE, "old", &err), &err,
+		  "an object is put aside, and the new one is lost");
+	works(s, storage_settle_replaced(s->st, false, &err), &err,
+		  "somebody settles it");
+	check(s, holds(s, "p/object", "old"), "the old one has its name again");
+	works(s, storage_remove(s->st, "p/object", &err), &err, "it can go");
+}
+
+static void
+test_replace(const Suite *s)
+{
+	Error err = ERROR_INIT;
+
+	works(s, put(s, "p/q/object", "old bytes", &err), &err, "an object");
+	replaces(s, "p/q/object", "new");
+	replaces(s, "p/q/object", "newer, and longer than what was there");
+	works(s, put(s, "rewrap/p/q/object", "staged", &err), &err,
+		  "another is staged, and no more");
+	works(s, storage_settle_replaced(s->st, false, &err), &err,
+		  "what is left is settled");
+	lists(s, "", true, "p/q/object rewrap/p/q/object");
+	works(s, storage_settle_replaced(s->st, true, &err), &err, "all of it is");
+	lists(s, "", true, "p/q/object");
+	check(s, holds(s, "p/q/object", "newer, and longer than what was there"),
+		  "the object is as it was");
+	works(s, storage_remove(s->st, "p/q/object", &err), &err, "it can go");
+	if (s->st->driver->puts_aside)
+		test_interrupted_replace(s);
+}
+
 typedef struct Racer
 {
 	const Suite *suite;
@@ -989,6 +1062,7 @@ conformance_run(const ConformanceTarget *target)
 	test_head(&s);
 	test_visibility(&s);
 	test_existing(&s);
+	test_replace(&s);
 	for (int round = 1; round <= ROUNDS; round++)
 		race_round(&s, round);
 	test_lists(&s);
