@@ -158,6 +158,27 @@ is($copy->safe_psql('postgres', 'SELECT count(*) FROM t'), 1000,
 	'the first backup can be restored with the new key');
 $copy->stop;
 
+# ---- the drill of the manual ----
+
+# Its first block of commands, with the places of this machine.
+{
+	my ($drill) = slurp_bytes("$ENV{TESTDIR}/doc/keys.md") =~ /^## Lost-key drill\n.*?^```sh\n(.*?)^```\n/ms;
+	my $repo = $pg->repo;
+	my $port = Store::free_port();
+
+	mkdir "$tmp/safe" or die $!;
+	mkdir "$tmp/elsewhere" or die $!;
+	spew("$tmp/safe/identity.txt", slurp_bytes($pg->identity));
+	$drill =~ s{/safe}{$tmp/safe}g;
+	$drill =~ s{/srv/backup/main}{$repo}g;
+	$drill =~ s{54999}{$port}g;
+	my ($rc, $out, $err) = run_plain([ 'sh', '-exc', $drill ], { cwd => "$tmp/elsewhere",
+			env => { PGDR_CONFIG => '/nonexistent' } });
+	is($rc, 0, 'the drill of the manual passes') || diag("$out$err");
+	like($out, qr/no errors/, 'verify has found nothing in it');
+	ok(!-e "$tmp/elsewhere/drill", 'and it leaves nothing');
+}
+
 # ---- killed ----
 
 # The same, but killed just before its N-th call that changes a file.
