@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * digest.c
- *	  SHA-256, HMAC and MD5 by OpenSSL's EVP; hexadecimal and base64.
+ *	  SHA-256 and MD5 by OpenSSL; hexadecimal and base64.
  *
  * A hash that could not be computed must never look like one that was: the
  * library calls here fail only when memory is exhausted or the library is
@@ -37,7 +37,7 @@ load_library(void)
 
 struct Sha256
 {
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
 
 Sha256 *
@@ -46,51 +46,36 @@ sha256_new(void)
 	Sha256 *h = mem_zalloc(sizeof(Sha256));
 
 	load_library();
-	h->ctx = EVP_MD_CTX_new();
-	require(h->ctx != NULL);
-	require(EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) == 1);
+	require(SHA256_Init(&h->ctx) == 1);
 	return h;
 }
 
 void
 sha256_add(Sha256 *h, const void *data, size_t len)
 {
-	require(EVP_DigestUpdate(h->ctx, data, len) == 1);
+	require(SHA256_Update(&h->ctx, data, len) == 1);
 }
 
 void
 sha256_final(Sha256 *h, uint8_t out[SHA256_LEN])
 {
-	require(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
-	/* a NULL type keeps the algorithm and saves looking it up again */
-	require(EVP_DigestInit_ex(h->ctx, NULL, NULL) == 1);
+	require(SHA256_Final(out, &h->ctx) == 1 && SHA256_Init(&h->ctx) == 1);
 }
 
 void
 sha256_free(Sha256 *h)
 {
-	if (!h)
-		return;
-	EVP_MD_CTX_free(h->ctx);
 	free(h);
 }
 
 void
 sha256_once(const void *data, size_t len, uint8_t out[SHA256_LEN])
 {
-	load_library();
-	require(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
-}
-
-void
-hmac_sha256(const uint8_t *key, size_t key_len, const void *data, size_t len,
-			uint8_t out[SHA256_LEN])
-{
-	unsigned int out_len = SHA256_LEN;
+	SHA256_CTX ctx;
 
 	load_library();
-	require(HMAC(EVP_sha256(), key, (int) key_len, data, len, out, &out_len) !=
-			NULL);
+	require(SHA256_Init(&ctx) == 1 && SHA256_Update(&ctx, data, len) == 1 &&
+			SHA256_Final(out, &ctx) == 1);
 }
 
 /* ---- MD5 ---- */
