@@ -7,6 +7,7 @@
 #	$corpus->segments					# their names, in order
 #	$corpus->all_ready					# as before any was archived
 #	$corpus->bytes						# of the data directory, without WAL
+#	$corpus->s3							# the S3 server, started when it is needed
 
 package Corpus;
 
@@ -16,6 +17,7 @@ use warnings;
 use Bench;
 use Carp qw(confess);
 use PgDr;
+use S3;
 
 my $SEGMENTS = $ENV{BENCH_SEGMENTS} // 64;
 
@@ -50,6 +52,23 @@ sub pg { return $_[0]->{pg} }
 sub pgdata { return $_[0]->{pg}->data_dir }
 sub segments { return @{ $_[0]->{segments} } }
 sub wal_dir { return $_[0]->pgdata . '/pg_wal' }
+
+sub s3
+{
+	my ($self) = @_;
+
+	$self->{s3} //= S3->server($self->pg->dir . '/s3');
+	return $self->{s3};
+}
+
+sub stop
+{
+	my ($self) = @_;
+
+	$self->{s3}->stop if $self->{s3};
+	$self->pg->stop;
+	return;
+}
 
 # What the server does itself would disturb the measuring.
 sub archive_with
