@@ -4,6 +4,7 @@
 #
 #	my $b = Barman->new($corpus, $name, %settings)	# of [main]
 #	$b->archive_command, ->archive($path)			# barman-wal-archive, by SSH
+#	$b->begin_archive, ->archive_incoming
 #	$b->backup, ->recover($dir)
 #	$b->forget										# all backups
 #	Barman::cloud_push($s3, $path, @options)		# barman-cloud-wal-archive
@@ -115,7 +116,18 @@ sub recover
 	return $self->barman('recover', 'main', 'latest', $dir);
 }
 
-# What the WAL archive needs to be for a backup to be of use.
+# Without any WAL in its archive it refuses to make a backup.
+sub begin_archive
+{
+	my ($self) = @_;
+
+	$self->{corpus}->archive_with($self->archive_command);
+	$self->barman('switch-wal', '--force', '--archive', '--archive-timeout', 60, 'main');
+	$self->{corpus}->archive_with('false');
+	return;
+}
+
+# Where a backup finds the WAL that it needs.
 sub archive_incoming { my ($self) = @_; return $self->barman('archive-wal', 'main') }
 
 sub stored

@@ -277,8 +277,14 @@ package Contestants::Pgbackrest
 	{
 		my ($self) = @_;
 
-		$self->drop;
-		Bench::run_all($self->args('stanza-create'));
+		# a segment that the server was archiving until now may come behind
+		for my $try (1 .. 10)
+		{
+			$self->drop;
+			return if eval { Bench::run_all($self->args('stanza-create')); 1 };
+			die $@ if $try == 10;
+			sleep 1;
+		}
 		return;
 	}
 

@@ -45,5 +45,5 @@ return sub {
 		$from->('pgBackRest async zst 1 AES', $place->pgbackrest('get2d', %async, %aes)));
 	run_all('rm', '-rf', $dir);
 	$place->drop_all;
-	$corpus->all_ready;
+	$corpus->all_done;
 };

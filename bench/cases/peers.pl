@@ -64,6 +64,8 @@ sub backups_and_restores
 	my %restore = (pgdr => sub { $who[0][1]->restore($_[0]) },
 		map { my $b = $_->[1]; $_->[0] => sub { $b->recover($_[0]) } } @who[ 1, 2 ]);
 
+	$corpus->all_done;
+	$_->[1]->begin_archive for @who[ 1, 2 ];
 	compare('full backup, with Barman', { bytes => $corpus->bytes }, map {
 		my ($label, $c) = @$_;
 		{ name => $label,
@@ -111,7 +113,7 @@ sub receive
 			run => sub { $ours->push_all(@rest) } },
 		$receive->('as it is'), $receive->('lz4', '--compress=lz4'));
 	run_all('rm', '-rf', $dir);
-	$corpus->all_ready;
+	$corpus->all_done;
 	return;
 }
 
@@ -150,6 +152,5 @@ return sub {
 	else { say_it('Barman is not installed: not measured') }
 	if (Barman::is_installed('barman-cloud-wal-archive')) { push_to_cloud($corpus, @some) }
 	else { say_it('barman-cloud-wal-archive is not installed: not measured') }
-	$corpus->all_ready;
 	$place->drop_all;
 };

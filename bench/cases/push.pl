@@ -48,5 +48,5 @@ return sub {
 					run_all('sync', '-f', $corpus->pg->dir . '/cp') } }));
 	run_all('rm', '-rf', $corpus->pg->dir . '/cp');
 	$place->drop_all;
-	$corpus->all_ready;
+	$corpus->all_done;
 };
