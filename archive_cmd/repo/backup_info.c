@@ -112,6 +112,8 @@ backup_info_json(const BackupInfo *info)
 	put_time(obj, "start_time", info->start_time);
 	put_time(obj, "stop_time", info->stop_time);
 	put_sizes(obj, info);
+	if (info->archival)
+		json_put_bool(obj, "archival", true);
 	if (info->parent != NULL)
 		json_put_str(obj, "parent", info->parent);
 	if (info->member_count > 0)
@@ -250,6 +252,7 @@ get_cluster(const Json *obj, BackupInfo *out, Error *err)
 		return false;
 	out->major = (int) major;
 	out->page_checksums = json_get_bool(obj, "page_checksums", false);
+	out->archival = json_get_bool(obj, "archival", false);
 	return wal_segment_size_ok(out->segment_size) ||
 		   bad_value("segment_size", err);
 }

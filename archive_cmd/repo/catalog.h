@@ -34,6 +34,13 @@ typedef struct CatalogBackup
 	bool verified_ok;    /* its result */
 	bool verified_deep;
 	bool wal_ok; /* WAL from start_lsn to stop_lsn is here, or none is needed */
+
+	/* other marks */
+	bool held;             /* a legal hold is on it */
+	int64_t pinned_until;  /* 0: not pinned; INT64_MAX: without an end */
+	bool standalone;       /* of the WAL behind it some was given up */
+	bool marks_unreadable; /* and may have said it is pinned or held */
+	char *base; /* of RUNNING: the backup that it is based on, or NULL */
 } CatalogBackup;
 
 /* A run of segments without a gap on one timeline. */
@@ -57,6 +64,8 @@ typedef struct CatalogTimeline
 	uint32_t timeline;
 	TimelineHistory history; /* count 0 if there is no history file */
 	bool has_history;
+	uint64_t young_from; /* the first segment that retention-wal keeps by its
+						  * age; 0: was not looked for */
 } CatalogTimeline;
 
 typedef struct WalCatalog

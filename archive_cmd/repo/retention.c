@@ -3,10 +3,6 @@
  * retention.c
  *	  Which backups stay, and why.
  *
- * A rule names the oldest backup that it needs (its anchor); that one stays
- * and whatever is newer.  So a doubt about a backup, or a rule that cannot be met
- * yet, always keeps more, never less.
- *
  *-------------------------------------------------------------------------
  */
 #include "repo/retention_internal.h"
@@ -18,7 +14,24 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "repo/target.h"
-#include "repo/wal_catalog.h"
+
+const char *
+retention_rule_name(RetentionRule rule)
+{
+	static const char *const names[RULE_COUNT] = {
+		[RULE_HOLD] = "hold",       [RULE_PIN] = "pin",
+		[RULE_DOUBT] = "doubt",     [RULE_RUNNING] = "running",
+		[RULE_BASE] = "base",       [RULE_MEMBER] = "member",
+		[RULE_ARCHIVAL] = "archival",
+		[RULE_FULL] = "full",       [RULE_LAST] = "last",
+		[RULE_TIME] = "time",       [RULE_HOURLY] = "hourly",
+		[RULE_DAILY] = "daily",     [RULE_WEEKLY] = "weekly",
+		[RULE_MONTHLY] = "monthly", [RULE_YEARLY] = "yearly",
+		[RULE_MINIMUM] = "minimum", [RULE_NONE] = "none",
+		[RULE_WAL] = "wal"};
+
+	return names[rule];
+}
 
 bool
 retention_same_home(const CatalogBackup *b, const WalHome *home)
@@ -27,12 +40,38 @@ retention_same_home(const CatalogBackup *b, const WalHome *home)
 		   b->info.sysid == home->sysid && b->info.major == home->major;
 }
 
-/* The rules count within a series. */
-static bool
-is_in_series(const CatalogBackup *b, const BackupInfo *of)
+bool
+retention_in_series(const CatalogBackup *b, const BackupInfo *of)
 {
 	return b->state == BACKUP_COMPLETE && backup_same_series(&b->info, of);
 }
+
+bool
+retention_counts(const Fate *fate, const BackupInfo *of)
+{
+	return retention_in_series(fate->backup, of) &&
+		   !fate->backup->info.archival && fate->flaw == NULL;
+}
+
+char *
+retention_duration(int64_t usecs)
+{
+	static const struct
+	{
+		int64_t seconds;
+		const char *name;
+	} units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
+	int64_t seconds = usecs / USECS_PER_SEC;
+	size_t i = 0;
+
+	while (i < 3 && (seconds == 0 || seconds % units[i].seconds != 0))
+		i++;
+	seconds /= units[i].seconds;
+	return mem_printf("%" PRId64 " %s%s", seconds, units[i].name,
+					  seconds == 1 ? "" : "s");
+}
+
+/* ---- plans ---- */
 
 void
 retention_add(RetentionPlan *plan, Decision decision)
@@ -59,279 +98,42 @@ retention_plan_free(RetentionPlan *plan)
 	memset(plan, 0, sizeof(*plan));
 }
 
-/* ---- good backups ---- */
+/* ---- fates ---- */
 
-/*
- * After a recovery to a point in the past, backups of the abandoned branch
- * are of no use to the cluster that lives on.
- */
-static bool
-leads_to_newest(const Catalog *catalog, const BackupInfo *info)
+static void __attribute__((format(printf, 2, 0)))
+give_reason(Fate *fate, const char *fmt, va_list ap)
 {
-	WalHome home = {info->sysid, info->major};
-	const WalCatalog *wal = catalog_wal(catalog, &home);
-	uint32_t newest;
-
-	if (wal == NULL || wal->timeline_count == 0)
-		return false;
-	newest = wal->timelines[wal->timeline_count - 1].timeline;
-	return wal_catalog_on_path(wal, info->start_timeline, info->start_lsn,
-							   newest) &&
-		   wal_catalog_on_path(wal, info->timeline, info->stop_lsn - 1, newest);
-}
-
-static const char *
-own_flaw(const Catalog *catalog, const CatalogBackup *b)
-{
-	if (b->state != BACKUP_COMPLETE)
-		return "is not complete";
-	if (b->info.damaged_pages > 0)
-		return "was taken of damaged pages";
-	if (!b->wal_ok)
-		return "lacks WAL that it needs";
-	if (b->verified_at != 0 && !b->verified_ok)
-		return "failed its last verification";
-	if (backup_is_cluster(&b->info) && !leads_to_newest(catalog, &b->info))
-		return "does not lead to the newest timeline";
-	return NULL;
-}
-
-/* A group is as good as the worst of what it is made of. */
-static const char *
-member_flaw(const Catalog *catalog, const BackupInfo *group)
-{
-	for (size_t i = 0; i < group->member_count; i++)
-	{
-		const CatalogBackup *b = catalog_find(catalog, group->members[i]);
-
-		if (b == NULL || b->info.member_count > 0 ||
-			retention_flaw(catalog, b) != NULL)
-			return "consists of backups of which one is missing or flawed";
-	}
-	return NULL;
-}
-
-const char *
-retention_flaw(const Catalog *catalog, const CatalogBackup *b)
-{
-	const char *flaw = own_flaw(catalog, b);
-	const char *parent = b->info.parent;
-
-	/* a chain of parents is no longer than there are backups */
-	for (size_t i = 0; flaw == NULL && parent != NULL; i++)
-	{
-		const CatalogBackup *p = catalog_find(catalog, parent);
-
-		if (p == NULL || i > catalog->backup_count ||
-			own_flaw(catalog, p) != NULL)
-			return "depends on a backup that is missing or flawed";
-		parent = p->info.parent;
-	}
-	return flaw != NULL ? flaw : member_flaw(catalog, &b->info);
-}
-
-bool
-retention_is_last_good(const Catalog *catalog, const CatalogBackup *b)
-{
-	if (retention_flaw(catalog, b) != NULL)
-		return false;
-	for (size_t i = 0; i < catalog->backup_count; i++)
-	{
-		const CatalogBackup *other = &catalog->backups[i];
-
-		if (other != b && is_in_series(other, &b->info) &&
-			retention_flaw(catalog, other) == NULL)
-			return false;
-	}
-	return true;
-}
-
-/* ---- rules ---- */
-
-static void __attribute__((format(printf, 3, 4)))
-decide(Fate *fate, bool keep, const char *fmt, ...)
-{
-	va_list ap;
-
 	if (fate->decided)
 		return;
 	fate->decided = true;
-	fate->keep = keep;
-	va_start(ap, fmt);
 	fate->reason = mem_vprintf(fmt, ap);
+}
+
+void
+retention_keep(Fate *fate, RetentionRule rule, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (fate->decided && !fate->keep)
+	{
+		free(fate->reason);
+		fate->decided = false;
+	}
+	va_start(ap, fmt);
+	give_reason(fate, fmt, ap);
 	va_end(ap);
+	fate->keep = true;
+	fate->rules |= UINT32_C(1) << rule;
 }
 
-static bool
-is_good_full(const Retention *r, const BackupInfo *of, size_t i)
+void
+retention_drop(Fate *fate, const char *fmt, ...)
 {
-	const CatalogBackup *b = r->fates[i].backup;
+	va_list ap;
 
-	return is_in_series(b, of) && b->info.type == BACKUP_FULL &&
-		   retention_flaw(r->catalog, b) == NULL;
-}
-
-/* The anchor of a rule is the index of a fate, or this. */
-#define NO_ANCHOR SIZE_MAX
-
-/* The N-th newest good full backup. */
-static size_t
-anchor_full(const Retention *r, const BackupInfo *of)
-{
-	uint32_t found = 0;
-
-	for (size_t i = r->catalog->backup_count; i > 0; i--)
-	{
-		if (is_good_full(r, of, i - 1) && ++found == r->policy->keep_full)
-			return i - 1;
-	}
-	return NO_ANCHOR;
-}
-
-/* The newest good full backup that had stopped when the time began. */
-static size_t
-anchor_time(const Retention *r, const BackupInfo *of)
-{
-	for (size_t i = r->catalog->backup_count; i > 0; i--)
-	{
-		if (is_good_full(r, of, i - 1) &&
-			r->fates[i - 1].backup->info.stop_time <=
-				r->now - r->policy->keep_time)
-			return i - 1;
-	}
-	return NO_ANCHOR;
-}
-
-static char *
-duration_text(int64_t usecs)
-{
-	static const struct
-	{
-		int64_t seconds;
-		const char *name;
-	} units[] = {{86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}};
-	int64_t seconds = usecs / USECS_PER_SEC;
-	size_t i = 0;
-
-	while (i < 3 && (seconds == 0 || seconds % units[i].seconds != 0))
-		i++;
-	seconds /= units[i].seconds;
-	return mem_printf("%" PRId64 " %s%s", seconds, units[i].name,
-					  seconds == 1 ? "" : "s");
-}
-
-/* The rule cannot be met with what is there: nothing goes. */
-static void
-keep_all(const Retention *r, const BackupInfo *of, const char *reason)
-{
-	for (size_t i = 0; i < r->catalog->backup_count; i++)
-	{
-		Fate *fate = &r->fates[i];
-		const char *flaw = retention_flaw(r->catalog, fate->backup);
-
-		if (!is_in_series(fate->backup, of))
-			continue;
-		if (flaw == NULL)
-			decide(fate, true, "%s.", reason);
-		else
-			decide(fate, true,
-				   "%s; this one does not count as good, because it %s.",
-				   reason, flaw);
-	}
-}
-
-static void
-decide_anchor(Fate *fate, const RetentionPolicy *policy, bool full, bool time)
-{
-	if (full && policy->keep_full == 1)
-		decide(fate, true, "It is the newest good full backup.");
-	else if (full)
-		decide(fate, true,
-			   "It is the oldest of the %" PRIu32
-			   " newest good full backups that are to stay.",
-			   policy->keep_full);
-	else if (time)
-	{
-		char *text = duration_text(policy->keep_time);
-
-		decide(fate, true,
-			   "Every moment of the last %s is to stay recoverable, and it is "
-			   "the newest good full backup from before that.",
-			   text);
-		free(text);
-	}
-}
-
-static void
-decide_newer(const Retention *r, Fate *fate, const Fate *anchor)
-{
-	const char *flaw = retention_flaw(r->catalog, fate->backup);
-
-	if (flaw == NULL)
-		decide(fate, true, "It is newer than backup %s, which is to stay.",
-			   anchor->backup->info.label);
-	else
-		decide(fate, true,
-			   "It is newer than backup %s, which is to stay; it does not "
-			   "count as good, because it %s.",
-			   anchor->backup->info.label, flaw);
-}
-
-static void
-decide_by_anchors(const Retention *r, const BackupInfo *of, size_t full,
-				  size_t time)
-{
-	size_t oldest = full < time ? full : time;
-
-	for (size_t i = 0; i < r->catalog->backup_count; i++)
-	{
-		Fate *fate = &r->fates[i];
-
-		if (!is_in_series(fate->backup, of))
-			continue;
-		decide_anchor(fate, r->policy, i == full, i == time);
-		if (i > oldest)
-			decide_newer(r, fate, &r->fates[oldest]);
-		else
-			decide(fate, false,
-				   "It is older than backup %s, the oldest that is to stay.",
-				   r->fates[oldest].backup->info.label);
-	}
-}
-
-static void
-decide_series(const Retention *r, const BackupInfo *of)
-{
-	size_t full = NO_ANCHOR;
-	size_t time = NO_ANCHOR;
-
-	if (r->policy->keep_full == 0 && r->policy->keep_time == 0)
-	{
-		keep_all(r, of, "No rule says that backups expire");
-		return;
-	}
-	if (r->policy->keep_full > 0)
-	{
-		full = anchor_full(r, of);
-		if (full == NO_ANCHOR)
-		{
-			keep_all(r, of,
-					 "There are no more good full backups than are to stay");
-			return;
-		}
-	}
-	if (r->policy->keep_time > 0)
-	{
-		time = anchor_time(r, of);
-		if (time == NO_ANCHOR)
-		{
-			keep_all(r, of,
-					 "No good full backup is old enough to make every moment "
-					 "recoverable that is to stay so");
-			return;
-		}
-	}
-	decide_by_anchors(r, of, full, time);
+	va_start(ap, fmt);
+	give_reason(fate, fmt, ap);
+	va_end(ap);
 }
 
 /* Those without a manifest, or without a readable one. */
@@ -343,61 +145,84 @@ decide_unfinished(Fate *fate)
 		case BACKUP_COMPLETE:
 			break;
 		case BACKUP_RUNNING:
-			decide(fate, true, "It is being written.");
+			retention_keep(fate, RULE_RUNNING, "It is being written.");
 			break;
 		case BACKUP_INTERRUPTED:
-			decide(fate, false,
-				   "It was interrupted: it has no manifest, and its lease has "
-				   "run out.");
+			retention_drop(fate,
+						   "It was interrupted: it has no manifest, and its "
+						   "lease has run out.");
 			break;
 		case BACKUP_UNREADABLE:
-			decide(fate, true,
-				   "Its manifest cannot be read; only \"pgdr delete\" removes "
-				   "such a backup.");
+			retention_keep(fate, RULE_DOUBT,
+						   "Its manifest cannot be read; only \"pgdr delete\" "
+						   "removes such a backup.");
 			break;
 	}
 }
 
-static bool
-depends_on(const BackupInfo *info, const char *label)
-{
-	return (info->parent != NULL && strcmp(info->parent, label) == 0) ||
-		   backup_has_member(info, label);
-}
+/* ---- one series ---- */
 
-/* What a backup that stays depends on stays. */
-static bool
-keep_what_it_needs(const Retention *r, const BackupInfo *info)
+static void
+drop_others(const Retention *r, const BackupInfo *of)
 {
-	bool changed = false;
+	const Fate *oldest = NULL;
 
 	for (size_t i = 0; i < r->catalog->backup_count; i++)
 	{
 		Fate *fate = &r->fates[i];
 
-		if (fate->keep || !depends_on(info, fate->backup->info.label))
-			continue;
-		free(fate->reason);
-		fate->decided = false;
-		decide(fate, true, "Backup %s depends on it.", info->label);
-		changed = true;
+		if (oldest == NULL && fate->keep &&
+			retention_in_series(fate->backup, of))
+			oldest = fate;
 	}
-	return changed;
+	for (size_t i = 0; i < r->catalog->backup_count; i++)
+	{
+		Fate *fate = &r->fates[i];
+
+		if (fate->decided || !retention_in_series(fate->backup, of))
+			continue;
+		if (oldest != NULL && fate < oldest)
+			retention_drop(fate,
+						   "It is older than backup %s, the oldest that is to "
+						   "stay.",
+						   oldest->backup->info.label);
+		else if (fate->flaw != NULL)
+			retention_drop(fate,
+						   "No rule keeps it; it does not count as good, "
+						   "because it %s.",
+						   fate->flaw);
+		else
+			retention_drop(fate, "No rule keeps it.");
+	}
 }
 
 static void
-keep_parents(const Retention *r)
+decide_series(const Retention *r, const BackupInfo *of)
 {
-	bool changed = true;
+	retention_apply_rules(r, of);
+	retention_apply_calendar(r, of);
+	retention_apply_floor(r, of);
+	drop_others(r, of);
+}
 
-	while (changed)
+/* A group that stays keeps what it is made of. */
+static void
+keep_members(const Retention *r)
+{
+	for (size_t i = 0; i < r->catalog->backup_count; i++)
 	{
-		changed = false;
-		for (size_t i = 0; i < r->catalog->backup_count; i++)
+		const BackupInfo *group = &r->fates[i].backup->info;
+
+		for (size_t k = 0; r->fates[i].keep && group->member_count > 0 &&
+						   k < r->catalog->backup_count;
+			 k++)
 		{
-			if (r->fates[i].keep &&
-				keep_what_it_needs(r, &r->fates[i].backup->info))
-				changed = true;
+			Fate *fate = &r->fates[k];
+
+			if (fate->backup->state == BACKUP_COMPLETE &&
+				backup_has_member(group, fate->backup->info.label))
+				retention_keep(fate, RULE_MEMBER, "Backup %s depends on it.",
+							   group->label);
 		}
 	}
 }
@@ -416,6 +241,8 @@ report_fates(const Retention *r)
 					   .label = b->info.label,
 					   .keep = fate->keep,
 					   .leftover = b->state == BACKUP_INTERRUPTED,
+					   .standalone = fate->standalone,
+					   .rules = fate->rules,
 					   .reason = fate->reason});
 	}
 }
@@ -435,6 +262,7 @@ retention_decide(const Catalog *catalog, const RetentionPolicy *policy,
 	for (size_t i = 0; i < catalog->backup_count; i++)
 	{
 		r.fates[i].backup = &catalog->backups[i];
+		r.fates[i].flaw = retention_flaw(catalog, &catalog->backups[i]);
 		decide_unfinished(&r.fates[i]);
 	}
 	/* each series when its first backup comes up */
@@ -443,7 +271,8 @@ retention_decide(const Catalog *catalog, const RetentionPolicy *policy,
 		if (!r.fates[i].decided)
 			decide_series(&r, &catalog->backups[i].info);
 	}
-	keep_parents(&r);
+	keep_members(&r);
+	retention_find_standalone(&r);
 	report_fates(&r);
 	retention_decide_wal(&r);
 	free(r.fates);

@@ -5,8 +5,9 @@
  *
  * WAL of a timeline is needed from the start of the first backup taken on it
  * that stays; all of it is needed if the timeline descends from a point behind
- * the start of such a backup, or if its descent is not known.  History files
- * always stay: they are small, and explain what is there.
+ * the start of such a backup, or if its descent is not known.  A backup that
+ * stands alone needs from its start to its stop.  History files always stay:
+ * they are small, and explain what is there.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,13 +19,74 @@
 
 #include "base/mem.h"
 #include "repo/stamp.h"
+#include "repo/target.h"
 #include "repo/wal_catalog.h"
 
-typedef struct Need
+/* Segments of a timeline that stay, and for what. */
+typedef struct Keeper
 {
-	uint64_t from;           /* position; UINT64_MAX: nothing is needed */
-	const CatalogBackup *of; /* the backup that needs it, if one does */
-} Need;
+	uint64_t first;
+	uint64_t last;    /* UINT64_MAX: no end */
+	uint32_t rules;
+	char *reason; /* owned */
+} Keeper;
+
+typedef struct Keepers
+{
+	Keeper *items;
+	size_t count;
+	size_t cap;
+} Keepers;
+
+/* A reason to let all WAL of a cluster stay; text NULL: there is none. */
+typedef struct Hold
+{
+	char *text;
+	RetentionRule rule;
+} Hold;
+
+/* ---- which backups stand alone ---- */
+
+/*
+ * With a time for WAL: the newest good backup that had stopped when it began.
+ * A time that is to stay recoverable is one for WAL too.
+ */
+static const Fate *
+find_wal_anchor(const Retention *r, const BackupInfo *of)
+{
+	int64_t keep = r->policy->wal_time > r->policy->keep_time
+					   ? r->policy->wal_time
+					   : r->policy->keep_time;
+
+	if (r->policy->wal_time == 0)
+		return NULL;
+	for (size_t i = r->catalog->backup_count; i > 0; i--)
+	{
+		const Fate *fate = &r->fates[i - 1];
+
+		if (fate->keep && retention_counts(fate, of) &&
+			!fate->backup->standalone &&
+			fate->backup->info.stop_time <= r->now - keep)
+			return fate;
+	}
+	return NULL;
+}
+
+void
+retention_find_standalone(const Retention *r)
+{
+	for (size_t i = 0; i < r->catalog->backup_count; i++)
+	{
+		Fate *fate = &r->fates[i];
+		const CatalogBackup *b = fate->backup;
+
+		if (!fate->keep || b->state != BACKUP_COMPLETE ||
+			!backup_is_cluster(&b->info))
+			continue;
+		fate->standalone = b->info.archival || b->standalone ||
+						   fate < find_wal_anchor(r, &b->info);
+	}
+}
 
 /* ---- reasons to let all WAL of a cluster stay ---- */
 
@@ -46,8 +108,8 @@ keeps_good(const Retention *r, const WalHome *home)
 	{
 		const Fate *fate = &r->fates[i];
 
-		if (fate->keep && retention_same_home(fate->backup, home) &&
-			retention_flaw(r->catalog, fate->backup) == NULL)
+		if (fate->keep && !fate->standalone && fate->flaw == NULL &&
+			retention_same_home(fate->backup, home))
 			return true;
 	}
 	return false;
@@ -101,69 +163,170 @@ other_segment_size(const Retention *r, const WalCatalog *wal)
 	return NULL;
 }
 
-/* NULL: WAL may go. */
-static char *
-hold_reason(const Retention *r, const WalCatalog *wal)
+static Hold
+find_hold(const Retention *r, const WalCatalog *wal)
 {
 	const WalHome *home = &wal->home;
 	const CatalogBackup *other = other_segment_size(r, wal);
 
-	if (r->policy->keep_full == 0 && r->policy->keep_time == 0)
-		return mem_strdup("No rule says that backups expire.");
+	if (!retention_has_rules(r->policy) && r->policy->wal_time == 0)
+		return (Hold){mem_strdup("No rule says that backups expire."),
+					  RULE_NONE};
 	if (oldest_kept(r, home) == NULL)
-		return mem_strdup("This cluster has no backup.");
+		return (Hold){mem_strdup("This cluster has no backup."), RULE_MINIMUM};
 	if (!keeps_good(r, home))
-		return mem_strdup("This cluster has no good backup.");
+		return (Hold){mem_strdup("This cluster has no good backup from which "
+								 "WAL goes on."),
+					  RULE_MINIMUM};
 	if (other != NULL)
-		return mem_printf("Backup %s was taken with another size of WAL "
-						  "segments, so which it needs is not known.",
-						  other->info.label);
+		return (Hold){mem_printf("Backup %s was taken with another size of WAL "
+								 "segments, so which it needs is not known.",
+								 other->info.label),
+					  RULE_DOUBT};
 	for (size_t i = 0; i < r->catalog->backup_count; i++)
 	{
 		const CatalogBackup *b = r->fates[i].backup;
 
 		if (b->state == BACKUP_RUNNING)
-			return mem_printf("Backup %s is being written, and which WAL it "
-							  "will need is not known yet.",
-							  b->info.label);
+			return (Hold){mem_printf("Backup %s is being written, and which "
+									 "WAL it will need is not known yet.",
+									 b->info.label),
+						  RULE_RUNNING};
 		if (is_in_doubt(r, home, &r->fates[i]))
-			return mem_printf("The manifest of backup %s cannot be read, so "
-							  "which WAL it needs is not known.",
-							  b->info.label);
+			return (Hold){mem_printf("The manifest of backup %s cannot be "
+									 "read, so which WAL it needs is not "
+									 "known.",
+									 b->info.label),
+						  RULE_DOUBT};
 	}
-	return NULL;
+	return (Hold){.text = NULL};
 }
 
 /* ---- what is needed ---- */
 
-static Need
-timeline_need(const Retention *r, const WalCatalog *wal,
-			  const CatalogTimeline *t)
+static void
+add_keeper(Keepers *k, Keeper keeper)
 {
-	Need need = {.from = UINT64_MAX};
+	k->items = mem_grow(k->items, k->count, &k->cap, sizeof(Keeper));
+	k->items[k->count++] = keeper;
+}
+
+static void
+keepers_free(Keepers *k)
+{
+	for (size_t i = 0; i < k->count; i++)
+		free(k->items[i].reason);
+	free(k->items);
+}
+
+/* What is needed to get from backups to the end of the timeline. */
+static void
+add_way(const Retention *r, const WalCatalog *wal, const CatalogTimeline *t,
+		Keepers *k)
+{
 	bool known = t->timeline == 1 || t->has_history;
+	const Fate *of = NULL;
+	uint64_t from = UINT64_MAX;
 
 	for (size_t i = 0; i < r->catalog->backup_count; i++)
 	{
-		const CatalogBackup *b = r->fates[i].backup;
-		uint64_t from = UINT64_MAX;
+		const Fate *fate = &r->fates[i];
+		const BackupInfo *info = &fate->backup->info;
+		uint64_t lsn = UINT64_MAX;
 
-		if (!r->fates[i].keep || !retention_same_home(b, &wal->home))
+		if (!fate->keep || !retention_same_home(fate->backup, &wal->home))
 			continue;
-		if (b->info.start_timeline == t->timeline)
+		known |= info->start_timeline == t->timeline;
+		if (fate->standalone)
+			continue;
+		if (info->start_timeline == t->timeline)
+			lsn = info->start_lsn;
+		else if (wal_catalog_on_path(wal, info->start_timeline, info->start_lsn,
+									 t->timeline))
+			lsn = 0;
+		if (lsn < from)
 		{
-			from = b->info.start_lsn;
-			known = true;
+			from = lsn;
+			of = fate;
 		}
-		else if (wal_catalog_on_path(wal, b->info.start_timeline,
-									 b->info.start_lsn, t->timeline))
-			from = 0;
-		if (from < need.from)
-			need = (Need){.from = from, .of = b};
 	}
 	if (!known)
-		need.from = 0;
-	return need;
+		add_keeper(k,
+				   (Keeper){.last = UINT64_MAX,
+							.rules = UINT32_C(1) << RULE_DOUBT,
+							.reason = mem_strdup("From where its timeline "
+												 "descends is not known.")});
+	else if (of != NULL)
+		add_keeper(k, (Keeper){.first = from / wal->segment_size,
+							   .last = UINT64_MAX,
+							   .rules = of->rules,
+							   .reason = mem_printf("Backup %s needs it.",
+													of->backup->info.label)});
+}
+
+/*
+ * What makes those consistent that stand alone; if the timeline changed under
+ * one, on all the timelines that may have been on its way.
+ */
+static void
+add_standalone(const Retention *r, const WalCatalog *wal,
+			   const CatalogTimeline *t, Keepers *k)
+{
+	for (size_t i = 0; i < r->catalog->backup_count; i++)
+	{
+		const Fate *fate = &r->fates[i];
+		const BackupInfo *info = &fate->backup->info;
+
+		if (fate->standalone && retention_same_home(fate->backup, &wal->home) &&
+			info->start_timeline <= t->timeline &&
+			t->timeline <= info->timeline)
+			add_keeper(
+				k, (Keeper){.first = info->start_lsn / wal->segment_size,
+							.last = (info->stop_lsn - 1) / wal->segment_size,
+							.rules = fate->rules,
+							.reason = mem_printf("Backup %s needs it to be "
+												 "consistent.",
+												 info->label)});
+	}
+}
+
+static void
+add_young(const Retention *r, const CatalogTimeline *t, Keepers *k)
+{
+	char *text;
+
+	if (r->policy->wal_time == 0 || t->young_from == 0)
+		return;
+	text = retention_duration(r->policy->wal_time);
+	add_keeper(k, (Keeper){.first = t->young_from,
+						   .last = UINT64_MAX,
+						   .rules = UINT32_C(1) << RULE_WAL,
+						   .reason = mem_printf("WAL of the last %s is to "
+												"stay.",
+												text)});
+	free(text);
+}
+
+/*
+ * Who keeps a segment; NULL: nobody.  *last is up to where that is so.
+ */
+static const Keeper *
+keeper_of(const Keepers *k, uint64_t segment, uint64_t *last)
+{
+	*last = UINT64_MAX;
+	for (size_t i = 0; i < k->count; i++)
+	{
+		const Keeper *keeper = &k->items[i];
+
+		if (keeper->first <= segment && segment <= keeper->last)
+		{
+			*last = keeper->last;
+			return keeper;
+		}
+		if (keeper->first > segment && keeper->first - 1 < *last)
+			*last = keeper->first - 1;
+	}
+	return NULL;
 }
 
 /* ---- decisions ---- */
@@ -185,67 +348,88 @@ range_text(const Retention *r, const WalRange *range, uint64_t first,
 					  from, to);
 }
 
-static char *
-need_reason(const Need *need)
+static void
+decide_range(const Retention *r, const WalRange *range, const Keepers *k)
 {
-	if (need->of != NULL)
-		return mem_printf("Backup %s needs it.", need->of->info.label);
-	return mem_strdup("From where its timeline descends is not known.");
+	uint64_t last;
+
+	for (uint64_t at = range->first; at <= range->last; at = last + 1)
+	{
+		const Keeper *keeper = keeper_of(k, at, &last);
+
+		if (last > range->last)
+			last = range->last;
+		retention_add(
+			r->plan,
+			(Decision){.object = range_text(r, range, at, last),
+					   .keep = keeper != NULL,
+					   .rules = keeper != NULL ? keeper->rules : 0,
+					   .reason = mem_strdup(
+						   keeper != NULL ? keeper->reason
+										  : "No backup that stays needs it.")});
+	}
 }
 
 static void
-decide_range(const Retention *r, const WalRange *range, const Need *need)
-{
-	uint64_t first_kept = need->from == UINT64_MAX
-							  ? range->last + 1
-							  : need->from / range->segment_size;
-
-	if (first_kept > range->last + 1)
-		first_kept = range->last + 1;
-	if (first_kept > range->first)
-		retention_add(
-			r->plan,
-			(Decision){
-				.object = range_text(r, range, range->first, first_kept - 1),
-				.reason = mem_strdup("No backup that stays needs it.")});
-	else
-		first_kept = range->first;
-	if (first_kept <= range->last)
-		retention_add(
-			r->plan,
-			(Decision){.object = range_text(r, range, first_kept, range->last),
-					   .keep = true,
-					   .reason = need_reason(need)});
-}
-
-static void
-add_cutoff(RetentionPlan *plan, const WalCatalog *wal, uint32_t timeline,
-		   const Need *need)
+add_cutoff(RetentionPlan *plan, WalCutoff cutoff)
 {
 	plan->cutoffs = mem_realloc(plan->cutoffs,
 								(plan->cutoff_count + 1) * sizeof(WalCutoff));
-	plan->cutoffs[plan->cutoff_count++] = (WalCutoff){
-		.home = wal->home,
-		.timeline = timeline,
-		.segment_size = wal->segment_size,
-		.before_segment = need->from == UINT64_MAX
-							  ? UINT64_MAX
-							  : need->from / wal->segment_size};
+	plan->cutoffs[plan->cutoff_count++] = cutoff;
+}
+
+/* All that nobody keeps. */
+static void
+add_cutoffs(RetentionPlan *plan, const WalCatalog *wal, uint32_t timeline,
+			const Keepers *k)
+{
+	uint64_t last;
+
+	for (uint64_t at = 0;; at = last + 1)
+	{
+		if (keeper_of(k, at, &last) == NULL)
+			add_cutoff(plan, (WalCutoff){.home = wal->home,
+										 .timeline = timeline,
+										 .segment_size = wal->segment_size,
+										 .from_segment = at,
+										 .before_segment = last == UINT64_MAX
+															   ? UINT64_MAX
+															   : last + 1});
+		if (last == UINT64_MAX)
+			break;
+	}
 }
 
 static void
 decide_timeline(const Retention *r, const WalCatalog *wal,
 				const CatalogTimeline *t)
 {
-	Need need = timeline_need(r, wal, t);
+	Keepers k = {0};
 
+	add_way(r, wal, t, &k);
+	add_standalone(r, wal, t, &k);
+	add_young(r, t, &k);
 	for (size_t i = 0; i < wal->range_count; i++)
 	{
 		if (wal->ranges[i].timeline == t->timeline)
-			decide_range(r, &wal->ranges[i], &need);
+			decide_range(r, &wal->ranges[i], &k);
 	}
-	if (need.from >= wal->segment_size)
-		add_cutoff(r->plan, wal, t->timeline, &need);
+	add_cutoffs(r->plan, wal, t->timeline, &k);
+	keepers_free(&k);
+}
+
+static void
+hold_all(const Retention *r, const WalCatalog *wal, const Hold *hold)
+{
+	for (size_t i = 0; i < wal->range_count; i++)
+		retention_add(
+			r->plan,
+			(Decision){.object = range_text(r, &wal->ranges[i],
+											wal->ranges[i].first,
+											wal->ranges[i].last),
+					   .keep = true,
+					   .rules = UINT32_C(1) << hold->rule,
+					   .reason = mem_strdup(hold->text)});
 }
 
 void
@@ -254,20 +438,15 @@ retention_decide_wal(const Retention *r)
 	for (size_t i = 0; i < r->catalog->wal_count; i++)
 	{
 		const WalCatalog *wal = &r->catalog->wal[i];
-		char *hold = hold_reason(r, wal);
+		Hold hold = find_hold(r, wal);
 
-		for (size_t j = 0; hold != NULL && j < wal->range_count; j++)
-			retention_add(r->plan,
-						  (Decision){.object = range_text(r, &wal->ranges[j],
-														  wal->ranges[j].first,
-														  wal->ranges[j].last),
-									 .keep = true,
-									 .reason = mem_strdup(hold)});
-		for (size_t j = 0; hold == NULL && j < wal->timeline_count; j++)
+		if (hold.text != NULL)
+			hold_all(r, wal, &hold);
+		for (size_t j = 0; hold.text == NULL && j < wal->timeline_count; j++)
 		{
 			if (wal->segment_size > 0)
 				decide_timeline(r, wal, &wal->timelines[j]);
 		}
-		free(hold);
+		free(hold.text);
 	}
 }

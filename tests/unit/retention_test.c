@@ -100,7 +100,8 @@ add_backup(char *label, int days, uint64_t segment)
 static void
 decide(uint32_t keep_full, int64_t keep_time)
 {
-	RetentionPolicy policy = {keep_full, keep_time};
+	RetentionPolicy policy = {.keep_full = keep_full,
+							  .keep_time = keep_time};
 
 	retention_plan_free(&world.plan);
 	retention_decide(&world.catalog, &policy, NOW, &world.plan);
@@ -437,22 +438,31 @@ test_chain(void)
 	is_backup("d", "keep", "newest good");
 	is_backup("c", "keep", "newer");
 	is_backup("b", "keep", "newer");
-	is_backup("a", "keep", "Backup b depends on it");
-	is_cutoff(1, 10);
+	is_backup("a", "go", "older than backup d");
+	is_cutoff(1, 20);
 
-	/* a parent that is not there spoils its children */
+	/* its base is not needed as a backup, only what is in its packs */
+	three();
 	three();
 	world.backups[2].info.type = BACKUP_INCREMENTAL;
-	world.backups[2].info.parent = world.backups[1].info.label;
-	world.backups[1].info.label = (char *) "x";
-	world.backups[2].info.parent = (char *) "b";
-	ok(retention_flaw(&world.catalog, &world.backups[2]) != NULL,
-	   "a backup without its parent is flawed");
-	/* a circle of parents ends */
-	world.backups[1].info.parent = (char *) "c";
 	world.backups[2].info.parent = (char *) "x";
+	ok(retention_flaw(&world.catalog, &world.backups[2]) == NULL,
+	   "a backup without its base is good");
+	world.backups[2].info.parent = world.backups[1].info.label;
+	world.backups[1].info.parent = world.backups[0].info.label;
+	world.backups[0].verified_at = NOW - DAY;
 	ok(retention_flaw(&world.catalog, &world.backups[2]) != NULL,
-	   "so is one that is its own ancestor");
+	   "not if what it is based on failed its verification");
+	world.backups[2].verified_at = NOW;
+	world.backups[2].verified_ok = true;
+	ok(retention_flaw(&world.catalog, &world.backups[2]) == NULL,
+	   "but it is if it passed one since");
+	/* a circle of parents ends */
+	three();
+	world.backups[2].info.parent = world.backups[1].info.label;
+	world.backups[1].info.parent = world.backups[2].info.label;
+	ok(retention_flaw(&world.catalog, &world.backups[2]) == NULL,
+	   "one that is its own ancestor is looked at once");
 }
 
 static void
