@@ -28,6 +28,8 @@
 static const OptionSpec options[] = {
 	{"type", OPTION_TEXT, "TYPE", "type of the backup: full (default)"},
 	{"annotate", OPTION_LIST, "KEY=VALUE", "note kept with the backup"},
+	{"archival", OPTION_FLAG, NULL,
+	 "to be kept for long, with the WAL alone that it needs"},
 	{"no-fast", OPTION_FLAG, NULL, "wait for the checkpoint to be spread out"},
 	{"archive-timeout", OPTION_TEXT, "DURATION",
 	 "how long to wait for the WAL at the end"},
@@ -177,7 +179,8 @@ run_backup(Context *ctx, Error *err)
 {
 	const Settings *settings;
 	const char *timeout = ctx_option(ctx, "archive-timeout");
-	BackupOptions given = {.fast = !ctx_flag(ctx, "no-fast")};
+	BackupOptions given = {.fast = !ctx_flag(ctx, "no-fast"),
+						   .archival = ctx_flag(ctx, "archival")};
 	Json *notes;
 	bool any;
 	bool done;

@@ -1,14 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * expire.c
- *	  pgdr expire [--dry-run] [--keep-full N] [--keep-time DURATION]: removes
- *	  what the retention rules give up.
+ *	  pgdr expire [--dry-run] [--keep-... VALUE]...: removes what the
+ *	  retention rules give up.
  *
- * The rules come from retention-full and retention-time of the repository;
- * the options take their place, 0 sets a rule aside.
+ * The rules come from retention-... of the repository; the options take their
+ * place, 0 sets a rule aside.
  *
  * decision: object ("backup LABEL", "WAL 1: 0/1000000 - 0/3000000"), label (of
- * a backup), action (keep, remove), reason.
+ * a backup), action (keep, remove), rules (array of those that keep it),
+ * reason.
  * result: command, dry_run, keep_full, keep_time_ms (of the first repository),
  * and what was removed: backups, segments, leftovers (objects of interrupted
  * backups, temporary files, old quarantine), bytes (stored); repositories:
@@ -20,8 +21,10 @@
 #include "cmd/cmd.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/clock.h"
+#include "cmd/info_json.h"
 #include "job/expire.h"
 
 typedef struct Run
@@ -31,20 +34,68 @@ typedef struct Run
 	Json *repositories;
 } Run;
 
+typedef struct PolicyOption
+{
+	const char *name;
+	size_t offset; /* in RetentionPolicy */
+} PolicyOption;
+
+#define POLICY(member) offsetof(RetentionPolicy, member)
+
+static const PolicyOption counts[] = {
+	{"keep-full", POLICY(keep_full)},
+	{"keep-last", POLICY(keep_last)},
+	{"keep-hourly", POLICY(keep_period[PERIOD_HOUR])},
+	{"keep-daily", POLICY(keep_period[PERIOD_DAY])},
+	{"keep-weekly", POLICY(keep_period[PERIOD_WEEK])},
+	{"keep-monthly", POLICY(keep_period[PERIOD_MONTH])},
+	{"keep-yearly", POLICY(keep_period[PERIOD_YEAR])},
+	{"keep-incremental", POLICY(keep_incremental)},
+	{"keep-minimum", POLICY(minimum)},
+	{NULL, 0}};
+
+static const PolicyOption times[] = {{"keep-time", POLICY(keep_time)},
+									 {"keep-archival", POLICY(keep_archival)},
+									 {"keep-wal", POLICY(wal_time)},
+									 {NULL, 0}};
+
+static bool
+read_calendar(const Context *ctx, RetentionPolicy *policy, Error *err)
+{
+	const char *text = ctx_option(ctx, "keep-calendar");
+
+	if (text == NULL)
+		return true;
+	policy->period_full = strcmp(text, "full") == 0;
+	return policy->period_full || strcmp(text, "all") == 0 ||
+		   error_set(err, ERR_USAGE,
+					 "option --keep-calendar must be \"all\" or \"full\"");
+}
+
 static bool
 read_policy(Context *ctx, size_t member, RetentionPolicy *policy, Error *err)
 {
-	const char *time = ctx_option(ctx, "keep-time");
-	int64_t keep_full;
-
 	*policy = ctx_member_settings(ctx, member)->retention;
-	keep_full = policy->keep_full;
-	if (!ctx_option_int(ctx, "keep-full", 0, UINT32_MAX, &keep_full, err))
-		return false;
-	policy->keep_full = (uint32_t) keep_full;
-	if (time != NULL && !clock_parse_duration(time, &policy->keep_time, err))
-		return error_prefix(err, "option --keep-time");
-	return true;
+	for (const PolicyOption *o = counts; o->name != NULL; o++)
+	{
+		uint32_t *field = (uint32_t *) (void *) ((char *) policy + o->offset);
+		int64_t value = *field;
+
+		if (!ctx_option_int(ctx, o->name, 0, UINT32_MAX, &value, err))
+			return false;
+		*field = (uint32_t) value;
+	}
+	for (const PolicyOption *o = times; o->name != NULL; o++)
+	{
+		const char *text = ctx_option(ctx, o->name);
+
+		if (text != NULL &&
+			!clock_parse_duration(
+				text, (int64_t *) (void *) ((char *) policy + o->offset), err))
+			return error_prefix(err, "option --%s", o->name);
+	}
+	return read_calendar(ctx, policy, err) &&
+		   settings_retention_ok(policy, err);
 }
 
 static void
@@ -54,13 +105,17 @@ show_decisions(Context *ctx, const RetentionPlan *plan)
 	{
 		const Decision *d = &plan->decisions[i];
 		Json *obj = json_new_object();
+		char rules[INFO_RULES_LEN];
 
-		ctx_print(ctx, "%-6s  %s\n        %s\n", d->keep ? "keep" : "remove",
-				  d->object, d->reason);
+		info_rules_text(d->rules, rules);
+		ctx_print(ctx, "%-6s  %s%s%s%s\n        %s\n",
+				  d->keep ? "keep" : "remove", d->object, d->keep ? " (" : "",
+				  rules, d->keep ? ")" : "", d->reason);
 		json_put_str(obj, "object", d->object);
 		if (d->label != NULL)
 			json_put_str(obj, "label", d->label);
 		json_put_str(obj, "action", d->keep ? "keep" : "remove");
+		json_put(obj, "rules", info_rules_json(d->rules));
 		json_put_str(obj, "reason", d->reason);
 		ctx_emit(ctx, "decision", obj);
 	}
@@ -116,18 +171,18 @@ carry_out(Context *ctx, size_t member, Repo *repo, Run *run, Error *err)
 	RetentionPlan plan;
 	ExpireResult removed;
 	Catalog catalog;
-	bool done = true;
+	bool done;
 
-	if (!read_policy(ctx, member, &policy, err) ||
-		!catalog_load(repo, false, &catalog, err))
+	if (!read_policy(ctx, member, &policy, err))
 		return false;
-	retention_decide(&catalog, &policy, clock_now(), &plan);
-	show_decisions(ctx, &plan);
-	if (ctx_flag(ctx, "dry-run"))
+	done = expire_plan(repo, &policy, &catalog, &plan, err);
+	if (done)
+		show_decisions(ctx, &plan);
+	if (done && ctx_flag(ctx, "dry-run"))
 		note_result(ctx, run, member, &policy, NULL);
-	else
+	else if (done)
 	{
-		done = expire_run(repo, &plan, &removed, err);
+		done = expire_run(repo, &policy, &plan, &removed, err);
 		if (done)
 			note_result(ctx, run, member, &policy, &removed);
 	}
@@ -180,8 +235,22 @@ run_expire(Context *ctx, Error *err)
 static const OptionSpec options[] = {
 	{"dry-run", OPTION_FLAG, NULL, "only say what would go, and why"},
 	{"keep-full", OPTION_INT, "N", "keep the newest N good full backups"},
+	{"keep-last", OPTION_INT, "N", "keep the newest N good backups"},
 	{"keep-time", OPTION_TEXT, "DURATION",
 	 "keep every moment of that time recoverable"},
+	{"keep-hourly", OPTION_INT, "N", "keep the newest of each of N hours"},
+	{"keep-daily", OPTION_INT, "N", "keep the newest of each of N days"},
+	{"keep-weekly", OPTION_INT, "N", "keep the newest of each of N weeks"},
+	{"keep-monthly", OPTION_INT, "N", "keep the newest of each of N months"},
+	{"keep-yearly", OPTION_INT, "N", "keep the newest of each of N years"},
+	{"keep-calendar", OPTION_TEXT, "all|full",
+	 "which backups these five choose from"},
+	{"keep-incremental", OPTION_INT, "N",
+	 "of those that are only newer, N incremental ones"},
+	{"keep-minimum", OPTION_INT, "N", "never leave fewer good backups"},
+	{"keep-archival", OPTION_TEXT, "DURATION",
+	 "let archival backups expire then"},
+	{"keep-wal", OPTION_TEXT, "DURATION", "keep WAL of that time"},
 	{NULL, OPTION_FLAG, NULL, NULL}};
 
 const Command cmd_expire = {

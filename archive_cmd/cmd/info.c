@@ -18,8 +18,10 @@
  * wal_ok (the WAL from start to stop is here).  A backup of another target than
  * cluster has neither sysid, major, catalog_version, segment_size,
  * page_checksums nor timelines and positions;
- * verified_at, verified_ok, verified_deep once it was verified; problem (text)
- * of an unreadable one.
+ * archival, held, pinned, pinned_until, standalone (WAL behind it was given
+ * up) where it is so; verified_at, verified_ok, verified_deep once it was
+ * verified; problem (text) of an unreadable one; kept_by (array of the rules of
+ * retention that keep it), retention (the reason, a sentence).
  * wal_range: sysid, major, timeline, segment_size, first_segment,
  * last_segment, segments, start_lsn, end_lsn, first_commit, last_commit,
  * stored_bytes.  A run of segments without a gap.
@@ -132,6 +134,24 @@ print_backup(Context *ctx, const CatalogBackup *b)
 }
 
 static void
+print_marks(Context *ctx, const CatalogBackup *b)
+{
+	char until[CLOCK_TEXT_LEN];
+
+	if (b->info.archival)
+		ctx_print(ctx, "      archival\n");
+	if (b->held)
+		ctx_print(ctx, "      a legal hold is on it\n");
+	if (b->pinned_until == INT64_MAX)
+		ctx_print(ctx, "      pinned\n");
+	else if (b->pinned_until != 0)
+		ctx_print(ctx, "      pinned until %s\n",
+				  time_text(b->pinned_until, until));
+	if (b->standalone)
+		ctx_print(ctx, "      WAL behind it was given up\n");
+}
+
+static void
 print_annotation(void *arg, const char *key, const Json *value)
 {
 	ctx_print(arg, "      %s = %s\n", key, json_str(value));
@@ -225,17 +245,42 @@ print_window(Context *ctx, const RecoveryWindow *w)
 
 /* ---- all of it ---- */
 
+/* What the rules of this repository say of a backup. */
 static void
-show_backups(Context *ctx, const Catalog *catalog)
+show_retention(Context *ctx, const Decision *d, Json *obj)
 {
+	char rules[INFO_RULES_LEN];
+
+	json_put(obj, "kept_by", info_rules_json(d->rules));
+	json_put_str(obj, "retention", d->reason);
+	info_rules_text(d->rules, rules);
+	if (d->keep)
+		ctx_print(ctx, "      kept by: %s\n", rules);
+	else
+		ctx_print(ctx, "      to go with the next expire\n");
+}
+
+static void
+show_backups(Context *ctx, const Catalog *catalog,
+			 const RetentionPolicy *policy)
+{
+	RetentionPlan plan;
+
 	ctx_print(ctx, "\nbackups\n");
 	if (catalog->backup_count == 0)
 		ctx_print(ctx, "  none\n");
+	retention_decide(catalog, policy, clock_now(), &plan);
+	/* the decisions about backups come first, in the order of the backups */
 	for (size_t i = 0; i < catalog->backup_count; i++)
 	{
+		Json *obj = info_backup_json(&catalog->backups[i]);
+
 		print_backup(ctx, &catalog->backups[i]);
-		ctx_emit(ctx, "backup", info_backup_json(&catalog->backups[i]));
+		print_marks(ctx, &catalog->backups[i]);
+		show_retention(ctx, &plan.decisions[i], obj);
+		ctx_emit(ctx, "backup", obj);
 	}
+	retention_plan_free(&plan);
 }
 
 static void
@@ -334,7 +379,7 @@ show_repository(Context *ctx, size_t member, Look *look, const Catalog *all,
 		missing_free(&missing);
 	}
 	ctx_emit(ctx, "repository", obj);
-	show_backups(ctx, catalog);
+	show_backups(ctx, catalog, &settings->retention);
 	shown->backups += catalog->backup_count;
 	for (size_t i = 0; i < catalog->wal_count; i++)
 	{
@@ -457,9 +502,10 @@ show_one(Context *ctx, size_t member, Repo *repo, void *arg, Error *err)
 	const char *label = ctx_argument(ctx, 0);
 	const CatalogBackup *b;
 	Shown *shown = arg;
+	RetentionPlan plan;
 	Catalog catalog;
+	Json *obj;
 
-	(void) member;
 	if (!catalog_load(repo, false, &catalog, err))
 		return false;
 	b = catalog_find(&catalog, label);
@@ -470,9 +516,15 @@ show_one(Context *ctx, size_t member, Repo *repo, void *arg, Error *err)
 	}
 	else
 	{
+		obj = info_backup_json(b);
 		print_backup(ctx, b);
 		print_details(ctx, b);
-		ctx_emit(ctx, "backup", info_backup_json(b));
+		print_marks(ctx, b);
+		retention_decide(&catalog, &ctx_member_settings(ctx, member)->retention,
+						 clock_now(), &plan);
+		show_retention(ctx, &plan.decisions[b - catalog.backups], obj);
+		retention_plan_free(&plan);
+		ctx_emit(ctx, "backup", obj);
 		shown->backups++;
 	}
 	catalog_free(&catalog);

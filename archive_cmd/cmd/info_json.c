@@ -72,6 +72,48 @@ info_repository_json(const Repo *repo, const RepoSettings *settings)
 }
 
 Json *
+info_rules_json(uint32_t rules)
+{
+	Json *names = json_new_array();
+
+	for (int i = 0; i < RULE_COUNT; i++)
+	{
+		if ((rules & (UINT32_C(1) << i)) != 0)
+			json_append(
+				names, json_new_string(retention_rule_name((RetentionRule) i)));
+	}
+	return names;
+}
+
+void
+info_rules_text(uint32_t rules, char text[INFO_RULES_LEN])
+{
+	size_t len = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < RULE_COUNT && len < INFO_RULES_LEN; i++)
+	{
+		if ((rules & (UINT32_C(1) << i)) != 0)
+			len += (size_t) snprintf(text + len, INFO_RULES_LEN - len, "%s%s",
+									 len > 0 ? ", " : "",
+									 retention_rule_name((RetentionRule) i));
+	}
+}
+
+static void
+put_marks(Json *obj, const CatalogBackup *b)
+{
+	if (b->held)
+		json_put_bool(obj, "held", true);
+	if (b->pinned_until != 0)
+		json_put_bool(obj, "pinned", true);
+	if (b->pinned_until != INT64_MAX)
+		put_time(obj, "pinned_until", b->pinned_until);
+	if (b->standalone)
+		json_put_bool(obj, "standalone", true);
+}
+
+Json *
 info_backup_json(const CatalogBackup *b)
 {
 	Json *obj;
@@ -92,6 +134,7 @@ info_backup_json(const CatalogBackup *b)
 		json_put_bool(obj, "verified_ok", b->verified_ok);
 		json_put_bool(obj, "verified_deep", b->verified_deep);
 	}
+	put_marks(obj, b);
 	if (b->state == BACKUP_UNREADABLE)
 		json_put_str(obj, "problem", b->problem.message);
 	return obj;

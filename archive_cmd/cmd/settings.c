@@ -31,13 +31,39 @@ typedef struct Draft
 /* ---- the keys ---- */
 
 #define GLOBAL(member) offsetof(Draft, settings.member)
-#define REPO(member) offsetof(RepoSettings, member)
 #define REPOS_MAX 16
 
 #define KEY(name_, take_, offset_, ...)                             \
 	{                                                               \
 		.key = name_, .take = take_, .offset = offset_, __VA_ARGS__ \
 	}
+
+/* The same keys for all repositories and for one; at(member) says where to. */
+#define RETENTION_KEYS(at)                                                   \
+	KEY("retention-full", take_count, at(keep_full), .max = UINT32_MAX),     \
+		KEY("retention-last", take_count, at(keep_last), .max = UINT32_MAX), \
+		KEY("retention-time", take_duration, at(keep_time)),                 \
+		KEY("retention-hourly", take_count, at(keep_period[PERIOD_HOUR]),    \
+			.max = UINT32_MAX),                                              \
+		KEY("retention-daily", take_count, at(keep_period[PERIOD_DAY]),      \
+			.max = UINT32_MAX),                                              \
+		KEY("retention-weekly", take_count, at(keep_period[PERIOD_WEEK]),    \
+			.max = UINT32_MAX),                                              \
+		KEY("retention-monthly", take_count, at(keep_period[PERIOD_MONTH]),  \
+			.max = UINT32_MAX),                                              \
+		KEY("retention-yearly", take_count, at(keep_period[PERIOD_YEAR]),    \
+			.max = UINT32_MAX),                                              \
+		KEY("retention-calendar", take_calendar, at(period_full),            \
+			.choices = "all|full"),                                          \
+		KEY("retention-incremental", take_count, at(keep_incremental),       \
+			.max = UINT32_MAX),                                              \
+		KEY("retention-minimum", take_count, at(minimum), .min = 1,          \
+			.max = UINT32_MAX),                                              \
+		KEY("retention-archival", take_duration, at(keep_archival)),         \
+		KEY("retention-wal", take_duration, at(wal_time))
+
+#define GLOBAL_RETENTION(member) offsetof(Draft, retention.member)
+#define REPO_RETENTION(member) offsetof(RepoSettings, retention.member)
 
 static const KeySpec global_keys[] = {
 	KEY("cluster", take_name, GLOBAL(cluster), .required = true),
@@ -63,19 +89,14 @@ static const KeySpec global_keys[] = {
 	KEY("manifest-checksums", take_choice, GLOBAL(manifest_checksums),
 		.choices = "CRC32C|SHA256|NONE"),
 	KEY("quorum", take_count, GLOBAL(quorum), .max = REPOS_MAX),
-	KEY("retention-full", take_count, offsetof(Draft, retention.keep_full),
-		.max = UINT32_MAX),
-	KEY("retention-time", take_duration, offsetof(Draft, retention.keep_time)),
+	RETENTION_KEYS(GLOBAL_RETENTION),
 	{.key = NULL}};
 
-static const KeySpec repo_keys[] = {
-	KEY("type", take_repo_type, 0),
-	KEY("path", take_repo_path, 0),
-	KEY("required", take_repo_required, 0),
-	KEY("retention-full", take_count, REPO(retention.keep_full),
-		.max = UINT32_MAX),
-	KEY("retention-time", take_duration, REPO(retention.keep_time)),
-	{.key = NULL}};
+static const KeySpec repo_keys[] = {KEY("type", take_repo_type, 0),
+									KEY("path", take_repo_path, 0),
+									KEY("required", take_repo_required, 0),
+									RETENTION_KEYS(REPO_RETENTION),
+									{.key = NULL}};
 
 static const KeySpec *
 find_key(const KeySpec *table, const char *key)
@@ -385,7 +406,8 @@ take_repo(const Config *cfg, const Draft *draft, RepoSettings *repo, Error *err)
 		free(repo->type);
 		repo->type = mem_strdup(config_get(cfg, section, "type"));
 	}
-	done = take_section(cfg, section, repo, err) && check_repo(repo, err);
+	done = take_section(cfg, section, repo, err) && check_repo(repo, err) &&
+		   settings_retention_ok(&repo->retention, err);
 	free(section);
 	return done;
 }

@@ -25,7 +25,7 @@ typedef struct RepoSettings
 	bool required;
 	StorageParam *params; /* the driver's keys; texts are owned */
 	size_t param_count;
-	RetentionPolicy retention; /* retention-full, retention-time */
+	RetentionPolicy retention; /* retention-... */
 } RepoSettings;
 
 /* What the configuration says of a recipient besides the key. */
@@ -75,6 +75,9 @@ extern void settings_free(Settings *settings);
  */
 extern void settings_print(const Settings *settings, const char *repos,
 						   char hex[CONTENT_HEX_LEN + 1]);
+
+/* Does the policy agree with itself?  ERR_CONFIG if not. */
+extern bool settings_retention_ok(const RetentionPolicy *policy, Error *err);
 
 /* May this be the name of a cluster or repository? */
 extern bool settings_name_ok(const char *text);

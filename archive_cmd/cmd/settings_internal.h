@@ -52,6 +52,9 @@ extern bool take_choice(const KeySpec *spec, void *field,
 						const ConfigEntry *entry, Error *err);
 extern bool take_encryption(const KeySpec *spec, void *field,
 							const ConfigEntry *entry, Error *err);
+/* "full" is true. */
+extern bool take_calendar(const KeySpec *spec, void *field,
+						  const ConfigEntry *entry, Error *err);
 extern bool take_recipients(const KeySpec *spec, void *field,
 							const ConfigEntry *entry, Error *err);
 

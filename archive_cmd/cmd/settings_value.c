@@ -232,6 +232,27 @@ add_recipient(Settings *s, char *text, bool escrow)
 	return true;
 }
 
+bool
+take_calendar(const KeySpec *spec, void *field, const ConfigEntry *entry,
+			  Error *err)
+{
+	int index;
+
+	if (!is_choice(spec->choices, entry->value, &index))
+		return bad_value(entry, "\"all\" or \"full\"", err);
+	*(bool *) field = index == 1;
+	return true;
+}
+
+bool
+settings_retention_ok(const RetentionPolicy *policy, Error *err)
+{
+	if (policy->wal_time == 0 || policy->wal_time >= policy->keep_time)
+		return true;
+	error_set(err, ERR_CONFIG, "retention-wal is shorter than retention-time");
+	return error_detail(err, "What is to stay recoverable needs its WAL.");
+}
+
 /* One recipient, or several with white space or commas between them. */
 bool
 take_recipients(const KeySpec *spec, void *field, const ConfigEntry *entry,

@@ -165,6 +165,7 @@ fill_info(Backup *b)
 	info->segment_size = b->control.segment_size;
 	info->catalog_version = b->control.catalog_version;
 	info->page_checksums = b->control.checksums;
+	info->archival = b->options->archival;
 	if (b->options->annotations)
 		info->annotations = json_dup(b->options->annotations);
 	b->build.manifest.checksum_algorithm = mem_strdup(b->spec.algorithm);

@@ -23,6 +23,7 @@ typedef struct BackupOptions
 	const char *checksum_algorithm;
 	int64_t archive_timeout; /* microseconds to wait for the WAL */
 	const Json *annotations; /* object of strings, or NULL */
+	bool archival;           /* kept for long, with its own WAL alone */
 	Progress *progress;
 } BackupOptions;
 

@@ -20,6 +20,7 @@
 #include "job/expire_claim.h"
 #include "job/expire_objects.h"
 #include "repo/lease.h"
+#include "repo/mark.h"
 #include "repo/quarantine.h"
 #include "repo/target.h"
 
@@ -104,12 +105,70 @@ remove_complete(Repo *repo, const char *label, ExpireResult *out, Error *err)
 	return true;
 }
 
+static const Decision *
+find_decision(const RetentionPlan *plan, const char *label)
+{
+	for (size_t i = 0; i < plan->decision_count; i++)
+	{
+		const Decision *d = &plan->decisions[i];
+
+		if (d->label != NULL && strcmp(d->label, label) == 0)
+			return d;
+	}
+	return NULL;
+}
+
+/*
+ * Whoever pins a backup, or bases a new one on it, looks for our claim when he
+ * has said so; and we look now, when the claims are made, for what he said.
+ */
+static void
+spare_some(Repo *repo, const RetentionPlan *again, RetentionPlan *plan,
+		   ExpireClaims *claims, bool *changed)
+{
+	for (size_t i = 0; i < plan->decision_count; i++)
+	{
+		Decision *d = &plan->decisions[i];
+		const Decision *now = d->label != NULL && !d->keep && !d->leftover
+								  ? find_decision(again, d->label)
+								  : NULL;
+
+		if (now == NULL || !now->keep)
+			continue;
+		log_info("backup %s stays after all: %s", d->label, now->reason);
+		expire_claim_withdraw(repo, claims, d->label);
+		free(d->reason);
+		d->reason = mem_strdup(now->reason);
+		d->rules = now->rules;
+		d->keep = true;
+		*changed = true;
+	}
+}
+
+static bool
+look_again(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
+		   ExpireClaims *claims, bool *changed, Error *err)
+{
+	RetentionPlan again;
+	Catalog catalog;
+	bool done;
+
+	if (!catalog_load(repo, false, &catalog, err))
+		return false;
+	retention_decide(&catalog, policy, clock_now(), &again);
+	spare_some(repo, &again, plan, claims, changed);
+	done = expire_claims_check(repo, &catalog, claims, err);
+	retention_plan_free(&again);
+	catalog_free(&catalog);
+	return done;
+}
+
 /* What is complete is removed only when enough is left of which nobody does. */
 static bool
-claim_backups(Repo *repo, const RetentionPlan *plan, Error *err)
+claim_backups(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
+			  bool *changed, Error *err)
 {
 	ExpireClaims claims = {0};
-	Catalog catalog;
 	bool done = true;
 
 	for (size_t i = 0; done && i < plan->decision_count; i++)
@@ -120,11 +179,7 @@ claim_backups(Repo *repo, const RetentionPlan *plan, Error *err)
 			done = expire_claim(repo, d->label, &claims, err);
 	}
 	if (done && claims.count > 0)
-	{
-		done = catalog_load(repo, false, &catalog, err) &&
-			   expire_claims_check(repo, &catalog, &claims, err);
-		catalog_free(&catalog);
-	}
+		done = look_again(repo, policy, plan, &claims, changed, err);
 	if (!done)
 		expire_claims_withdraw(repo, &claims);
 	expire_claims_free(&claims);
@@ -200,6 +255,42 @@ note_new_label(void *arg, const StorageEntry *entry, Error *err)
 						&n->found, err);
 }
 
+static bool
+gives_up_wal(const RetentionPlan *plan)
+{
+	for (size_t i = 0; i < plan->decision_count; i++)
+	{
+		if (plan->decisions[i].label == NULL && !plan->decisions[i].keep)
+			return true;
+	}
+	return false;
+}
+
+/* Before WAL goes: what is missing behind a backup is missed by nobody then. */
+static bool
+mark_standalone(Repo *repo, const RetentionPlan *plan, Error *err)
+{
+	for (size_t i = 0; gives_up_wal(plan) && i < plan->decision_count; i++)
+	{
+		const Decision *d = &plan->decisions[i];
+		Json *content;
+		bool done;
+
+		if (!d->standalone)
+			continue;
+		content = json_new_object();
+		json_put_bool(content, "standalone", true);
+		done = mark_add(repo, d->label, MARK_STANDALONE, content, err);
+		json_free(content);
+		if (!done)
+			return error_prefix(err,
+								"could not note that backup %s is without the "
+								"WAL behind it",
+								d->label);
+	}
+	return true;
+}
+
 /* A backup that the plan does not know may need WAL that the plan gives up. */
 static bool
 remove_wal(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
@@ -215,18 +306,23 @@ remove_wal(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
 		log_info("a backup was begun meanwhile; WAL stays until the next run");
 		return true;
 	}
-	for (size_t i = 0; i < plan->cutoff_count; i++)
+	if (!mark_standalone(repo, plan, err))
+		return false;
+	for (size_t i = 0, count; i < plan->cutoff_count; i += count)
 	{
-		if (!expire_remove_wal(repo, &plan->cutoffs[i], out, err))
+		count = expire_cutoffs_of_timeline(plan, i);
+		if (!expire_remove_wal(repo, &plan->cutoffs[i], count, out, err))
 			return false;
 	}
 	return true;
 }
 
 bool
-expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
+expire_run(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
+		   ExpireResult *out, Error *err)
 {
 	uint64_t swept = 0;
+	bool changed = false;
 
 	memset(out, 0, sizeof(*out));
 
@@ -235,9 +331,9 @@ expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
 	 * WAL: then that stays too.
 	 */
 	if (!storage_settle_replaced(repo->storage, false, err) ||
-		!claim_backups(repo, plan, err) ||
+		!claim_backups(repo, policy, plan, &changed, err) ||
 		!remove_backups(repo, plan, out, err) ||
-		!remove_wal(repo, plan, out, err) ||
+		(!changed && !remove_wal(repo, plan, out, err)) ||
 		!expire_remove_quarantine(repo, clock_now() - QUARANTINE_AGE,
 								  &out->leftovers, &out->bytes, err) ||
 		!storage_sweep(repo->storage, SWEEP_AGE, &swept, err))
@@ -262,6 +358,27 @@ child_of(const Catalog *catalog, const char *label)
 	return NULL;
 }
 
+/* A legal hold is lifted by its own command only, whatever is forced. */
+static bool
+may_lift_marks(const CatalogBackup *b, bool force, Error *err)
+{
+	const char *label = b->info.label;
+
+	if (b->held || b->marks_unreadable)
+	{
+		error_set(err, ERR_MISMATCH,
+				  b->held ? "a legal hold is on backup %s"
+						  : "a mark of backup %s cannot be read, and may be a "
+							"legal hold",
+				  label);
+		return error_hint(err, "Lift it with \"pgdr release %s\".", label);
+	}
+	if (b->pinned_until <= clock_now() || force)
+		return true;
+	error_set(err, ERR_MISMATCH, "backup %s is pinned", label);
+	return error_hint(err, "Use \"pgdr unpin %s\", or --force.", label);
+}
+
 static bool
 may_remove(const Catalog *catalog, const CatalogBackup *b, bool force,
 		   Error *err)
@@ -271,6 +388,8 @@ may_remove(const Catalog *catalog, const CatalogBackup *b, bool force,
 
 	if (b->state == BACKUP_RUNNING)
 		return error_set(err, ERR_BUSY, "backup %s is being written", label);
+	if (!may_lift_marks(b, force, err))
+		return false;
 	if (child != NULL)
 	{
 		error_set(err, ERR_MISMATCH, "backup %s depends on backup %s", child,
@@ -291,12 +410,29 @@ may_remove(const Catalog *catalog, const CatalogBackup *b, bool force,
 	return true;
 }
 
+/* When it is claimed, so that a mark or a lease since then is seen. */
+static bool
+still_may_remove(Repo *repo, const char *label, bool force, Error *err)
+{
+	Catalog catalog;
+	const CatalogBackup *b;
+	bool may;
+
+	if (!catalog_load(repo, false, &catalog, err))
+		return false;
+	b = catalog_find(&catalog, label);
+	may = b == NULL || may_remove(&catalog, b, force, err);
+	catalog_free(&catalog);
+	return may;
+}
+
 static bool
 remove_claimed(Repo *repo, const Catalog *catalog, const char *label,
 			   bool force, ExpireResult *out, Error *err)
 {
 	ExpireClaims claims = {0};
 	bool done = expire_claim(repo, label, &claims, err) &&
+				still_may_remove(repo, label, force, err) &&
 				(force || expire_claims_check(repo, catalog, &claims, err));
 
 	if (!done)

@@ -21,13 +21,23 @@ typedef struct ExpireResult
 } ExpireResult;
 
 /*
+ * What the policy gives up.  For that with retention-wal it may have to look
+ * how old WAL is, which the catalog does not say.  The plan points into the
+ * catalog; both are the caller's.
+ */
+extern bool expire_plan(Repo *repo, const RetentionPolicy *policy,
+						Catalog *catalog, RetentionPlan *plan, Error *err);
+
+/*
  * Removes by the plan.  Of a backup the manifest goes first: from that moment
  * it does not exist; then its marks, packs and leases.  Killed anywhere, the
  * next run goes on.  ERR_BUSY, and nothing is removed, if another one removes
  * what should stay (expire_claim.h).
+ * What the policy lets stay after all, because a mark or a backup was added
+ * since the plan was made, stays, and is said to in the plan.
  */
-extern bool expire_run(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
-					   Error *err);
+extern bool expire_run(Repo *repo, const RetentionPolicy *policy,
+					   RetentionPlan *plan, ExpireResult *out, Error *err);
 
 /*
  * One backup by its label, whatever the policy; ERR_BUSY if it is running,

@@ -133,17 +133,38 @@ expire_claims_check(Repo *repo, const Catalog *catalog,
 					 "looking for the backups that stay took too long");
 }
 
+static void
+remove_mark(Repo *repo, const char *mark)
+{
+	Error ignored = ERROR_INIT;
+
+	if (mark != NULL)
+		storage_remove(repo->storage, mark, &ignored);
+	error_clear(&ignored);
+}
+
+void
+expire_claim_withdraw(Repo *repo, ExpireClaims *claims, const char *label)
+{
+	for (size_t i = 0; i < claims->count; i++)
+	{
+		if (strcmp(claims->labels[i], label) != 0)
+			continue;
+		remove_mark(repo, claims->marks[i]);
+		free(claims->labels[i]);
+		free(claims->marks[i]);
+		claims->count--;
+		claims->labels[i] = claims->labels[claims->count];
+		claims->marks[i] = claims->marks[claims->count];
+		return;
+	}
+}
+
 void
 expire_claims_withdraw(Repo *repo, const ExpireClaims *claims)
 {
 	for (size_t i = 0; i < claims->count; i++)
-	{
-		Error ignored = ERROR_INIT;
-
-		if (claims->marks[i] != NULL)
-			storage_remove(repo->storage, claims->marks[i], &ignored);
-		error_clear(&ignored);
-	}
+		remove_mark(repo, claims->marks[i]);
 }
 
 void

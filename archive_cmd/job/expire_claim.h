@@ -41,7 +41,9 @@ extern bool expire_claim(Repo *repo, const char *label, ExpireClaims *claims,
 extern bool expire_claims_check(Repo *repo, const Catalog *catalog,
 								const ExpireClaims *claims, Error *err);
 
-/* The backups stay after all. */
+/* The backups stay after all, or one of them. */
+extern void expire_claim_withdraw(Repo *repo, ExpireClaims *claims,
+								  const char *label);
 extern void expire_claims_withdraw(Repo *repo, const ExpireClaims *claims);
 extern void expire_claims_free(ExpireClaims *claims);
 

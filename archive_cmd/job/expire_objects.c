@@ -29,9 +29,10 @@ typedef struct Victims
 	Victim *items;
 	size_t count;
 	size_t cap;
-	const char *dir;         /* of a backup */
-	int64_t before;          /* of quarantine */
-	const WalCutoff *cutoff; /* of WAL */
+	const char *dir;          /* of a backup */
+	int64_t before;           /* of quarantine */
+	const WalCutoff *cutoffs; /* of WAL, all of one timeline */
+	size_t cutoff_count;
 } Victims;
 
 static void
@@ -144,11 +145,29 @@ expire_remove_backup(Repo *repo, const char *label, uint64_t *objects,
 
 /* ---- WAL ---- */
 
+size_t
+expire_cutoffs_of_timeline(const RetentionPlan *plan, size_t i)
+{
+	const WalCutoff *first = &plan->cutoffs[i];
+	size_t count = 1;
+
+	for (; i + count < plan->cutoff_count; count++)
+	{
+		const WalCutoff *c = &plan->cutoffs[i + count];
+
+		if (c->home.sysid != first->home.sysid ||
+			c->home.major != first->home.major ||
+			c->timeline != first->timeline)
+			break;
+	}
+	return count;
+}
+
 static bool
 add_wal_object(void *arg, const StorageEntry *entry, Error *err)
 {
 	Victims *v = arg;
-	const WalCutoff *c = v->cutoff;
+	const WalCutoff *c = v->cutoffs;
 	WalName name;
 	uint64_t number;
 
@@ -158,17 +177,21 @@ add_wal_object(void *arg, const StorageEntry *entry, Error *err)
 		!wal_name_fits(&name, c->segment_size))
 		return true;
 	number = wal_segment_number(&name, c->segment_size);
-	if (number < c->before_segment)
-		add_victim(v, entry, number, name.kind == WAL_SEGMENT);
+	for (size_t i = 0; i < v->cutoff_count; i++)
+	{
+		if (number >= v->cutoffs[i].from_segment &&
+			number < v->cutoffs[i].before_segment)
+			add_victim(v, entry, number, name.kind == WAL_SEGMENT);
+	}
 	return true;
 }
 
 bool
-expire_remove_wal(Repo *repo, const WalCutoff *cutoff, ExpireResult *out,
-				  Error *err)
+expire_remove_wal(Repo *repo, const WalCutoff *cutoffs, size_t count,
+				  ExpireResult *out, Error *err)
 {
-	char *dir = repo_timeline_dir(&cutoff->home, cutoff->timeline);
-	Victims v = {.cutoff = cutoff};
+	char *dir = repo_timeline_dir(&cutoffs->home, cutoffs->timeline);
+	Victims v = {.cutoffs = cutoffs, .cutoff_count = count};
 	bool ok = list_victims(repo, dir, add_wal_object, &v, err);
 
 	for (size_t i = 0; ok && i < v.count; i++)

@@ -18,9 +18,13 @@ extern bool expire_remove_backup(Repo *repo, const char *label,
 								 uint64_t *objects, uint64_t *bytes,
 								 Error *err);
 
-/* Segments, .partial and .backup files, oldest first; never a history. */
-extern bool expire_remove_wal(Repo *repo, const WalCutoff *cutoff,
-							  ExpireResult *out, Error *err);
+/*
+ * Segments, .partial and .backup files, oldest first; never a history.  The
+ * cutoffs are of one timeline: as many as from the i-th are beside each other.
+ */
+extern size_t expire_cutoffs_of_timeline(const RetentionPlan *plan, size_t i);
+extern bool expire_remove_wal(Repo *repo, const WalCutoff *cutoffs,
+							  size_t count, ExpireResult *out, Error *err);
 
 /* What was put aside before that time. */
 extern bool expire_remove_quarantine(Repo *repo, int64_t before,

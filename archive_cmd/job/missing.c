@@ -38,7 +38,8 @@ is_cut_off(const Missing *m, const WalHome *home, uint32_t timeline,
 		const WalCutoff *c = &m->plan.cutoffs[i];
 
 		if (c->home.sysid == home->sysid && c->home.major == home->major &&
-			c->timeline == timeline && segment < c->before_segment)
+			c->timeline == timeline && segment >= c->from_segment &&
+			segment < c->before_segment)
 			return true;
 	}
 	return false;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "repo/mark.h"
 #include "repo/object.h"
 #include "repo/wal_catalog.h"
 
@@ -64,6 +65,16 @@ is_in(const char *name, const char *label, const char *dir)
 	return strncmp(name + len, dir, strlen(dir)) == 0;
 }
 
+/* One that was put away would not hold any more; damaged, it still does. */
+static bool
+is_retention_mark(const char *name)
+{
+	const char *kind = strrchr(name, '-');
+
+	return kind != NULL && (strcmp(kind + 1, MARK_PIN) == 0 ||
+							strcmp(kind + 1, MARK_HOLD) == 0);
+}
+
 /*
  * Leases and marks are about one repository and about a time that has passed:
  * what is damaged of them is only put away.
@@ -72,7 +83,8 @@ static TransferKind
 kind_for(const char *name, const char *label)
 {
 	if (label != NULL &&
-		(is_in(name, label, "lease/") || is_in(name, label, "mark/")))
+		(is_in(name, label, "lease/") ||
+		 (is_in(name, label, "mark/") && !is_retention_mark(name))))
 		return TRANSFER_QUARANTINE;
 	return TRANSFER_REPLACE;
 }

@@ -119,7 +119,8 @@ extern bool restore_check_plan(const RestorePlan *plan, bool skip_wal_check,
  * Of the settings in the restored postgresql.auto.conf, recovery_target*,
  * restore_command, archive_cleanup_command and recovery_end_command go, and
  * those of this recovery are added, and archive_mode = off if that is asked
- * for; everything else stays.
+ * for; everything else stays.  recovery_prefetch goes too, and is off if WAL is
+ * missing behind the target.
  */
 extern bool restore_run(RepoSet *set, const RestoreOptions *options,
 						const RestorePlan *plan, Error *err);

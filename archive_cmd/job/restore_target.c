@@ -299,6 +299,9 @@ restore_target_settings(StrBuf *out, const RestoreOptions *options,
 	else if (type == TARGET_LATEST)
 		return;
 	value_setting(out, target);
+	/* which would ask for the segments behind the target, and get no answer */
+	if (plan->reach.hole)
+		restore_setting(out, "recovery_prefetch", "off");
 	if (type == TARGET_TIME || type == TARGET_LSN || type == TARGET_XID)
 		restore_setting(out, "recovery_target_inclusive",
 						target->inclusive ? "true" : "false");
@@ -352,7 +355,7 @@ restore_setting_is_ours(const char *line, size_t len)
 		"recovery_target_action", "recovery_target_inclusive",
 		"recovery_target_lsn",    "recovery_target_name",
 		"recovery_target_time",   "recovery_target_timeline",
-		"recovery_target_xid"};
+		"recovery_target_xid",    "recovery_prefetch"};
 
 	return setting_of_line(line, len, names, COUNT(names)) != NULL;
 }

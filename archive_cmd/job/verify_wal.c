@@ -142,7 +142,10 @@ report_hole(Verify *v, const Hole *hole, Error *err)
 	return ok;
 }
 
-/* How far each of the backups gets that lead to a timeline. */
+/*
+ * How far each of the backups gets that lead to a timeline.  Where WAL behind
+ * one was given up it is not missed.
+ */
 static WalReach *
 find_leads(const Verify *v, const WalCatalog *wal, uint32_t timeline,
 		   size_t *count)
@@ -157,7 +160,7 @@ find_leads(const Verify *v, const WalCatalog *wal, uint32_t timeline,
 		Error ignored = ERROR_INIT;
 
 		if (b->state == BACKUP_COMPLETE && b->wal_ok &&
-			b->info.sysid == wal->home.sysid &&
+			!catalog_stands_alone(b) && b->info.sysid == wal->home.sysid &&
 			b->info.major == wal->home.major &&
 			wal_catalog_leads_to(wal, &b->info, timeline) &&
 			wal_catalog_reach(wal, b->info.start_timeline, b->info.start_lsn,
@@ -197,16 +200,37 @@ check_timeline(Verify *v, const WalCatalog *wal, uint32_t timeline,
 	free(leads);
 }
 
+/* Does the WAL of a backup that stands alone end here? */
+static bool
+is_end_of_standalone(const Verify *v, const WalRange *range)
+{
+	for (size_t i = 0; i < v->catalog.backup_count; i++)
+	{
+		const CatalogBackup *b = &v->catalog.backups[i];
+
+		if (b->state == BACKUP_COMPLETE && catalog_stands_alone(b) &&
+			b->info.sysid == range->home.sysid &&
+			b->info.major == range->home.major &&
+			b->info.timeline >= range->timeline &&
+			b->info.start_timeline <= range->timeline &&
+			b->info.start_lsn < range->end_lsn &&
+			b->info.stop_lsn > range->start_lsn)
+			return true;
+	}
+	return false;
+}
+
 /* Gaps that no backup comes to. */
 static void
-check_gaps(const WalCatalog *wal, Holes *holes)
+check_gaps(const Verify *v, const WalCatalog *wal, Holes *holes)
 {
 	for (size_t i = 1; i < wal->range_count; i++)
 	{
 		const WalRange *before = &wal->ranges[i - 1];
 		Hole hole = {.home = wal->home};
 
-		if (before->timeline != wal->ranges[i].timeline)
+		if (before->timeline != wal->ranges[i].timeline ||
+			is_end_of_standalone(v, before))
 			continue;
 		wal_segment_name(before->timeline, before->last + 1, wal->segment_size,
 						 &hole.name);
@@ -250,7 +274,7 @@ check_home(Verify *v, const WalCatalog *wal, Holes *holes)
 			check_timeline(v, wal, t->timeline, holes, &has_backup);
 		check_history(v, wal, t, has_backup);
 	}
-	check_gaps(wal, holes);
+	check_gaps(v, wal, holes);
 }
 
 bool

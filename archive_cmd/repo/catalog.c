@@ -106,31 +106,82 @@ load_unfinished(Repo *repo, const char *label, int64_t now, CatalogBackup *out,
 	return true;
 }
 
-/* A mark that cannot be read says nothing: neither good nor bad. */
-static bool
-load_mark(Repo *repo, CatalogBackup *b, Error *err)
+enum
 {
-	Error problem = ERROR_INIT;
-	Json *content = NULL;
-	bool found;
+	FOUND_VERIFIED,
+	FOUND_PIN,
+	FOUND_HOLD,
+	FOUND_STANDALONE,
+	FOUND_COUNT
+};
 
-	if (mark_latest(repo, b->info.label, MARK_VERIFIED, &found, &b->verified_at,
-					&content, &problem))
+/* Without an end if the end cannot be read. */
+static int64_t
+pinned_until(const Json *content)
+{
+	const char *until = json_get_str(content, "until", NULL);
+	Error ignored = ERROR_INIT;
+	int64_t t = INT64_MAX;
+
+	if (!json_get_bool(content, "pinned", true))
+		return 0;
+	if (until != NULL && !clock_parse(until, &t, &ignored))
+		t = INT64_MAX;
+	error_clear(&ignored);
+	return t;
+}
+
+static void
+take_marks(CatalogBackup *b, const MarkFound *marks)
+{
+	const Json *verified = marks[FOUND_VERIFIED].content;
+
+	if (verified != NULL)
 	{
-		b->verified_ok = json_get_bool(content, "ok", false);
-		b->verified_deep = json_get_bool(content, "deep", false);
-		json_free(content);
-		return true;
+		b->verified_at = marks[FOUND_VERIFIED].time;
+		b->verified_ok = json_get_bool(verified, "ok", false);
+		b->verified_deep = json_get_bool(verified, "deep", false);
 	}
-	b->verified_at = 0;
-	if (!is_about_object(&problem) && problem.code != ERR_NOT_FOUND)
+	if (marks[FOUND_PIN].content != NULL)
+		b->pinned_until = pinned_until(marks[FOUND_PIN].content);
+	if (marks[FOUND_HOLD].content != NULL)
+		b->held = json_get_bool(marks[FOUND_HOLD].content, "held", true);
+	b->standalone = marks[FOUND_STANDALONE].name != NULL;
+}
+
+/*
+ * A mark that cannot be read says nothing of a verification, neither good nor
+ * bad; but a pin or a hold may be one.
+ */
+static bool
+load_marks(Repo *repo, CatalogBackup *b, Error *err)
+{
+	MarkFound marks[FOUND_COUNT] = {
+		[FOUND_VERIFIED] = {.kind = MARK_VERIFIED},
+		[FOUND_PIN] = {.kind = MARK_PIN},
+		[FOUND_HOLD] = {.kind = MARK_HOLD},
+		[FOUND_STANDALONE] = {.kind = MARK_STANDALONE}};
+	bool ok = mark_find(repo, b->info.label, marks, FOUND_COUNT, err);
+
+	for (size_t i = 0; ok && i < FOUND_COUNT; i++)
 	{
-		error_move(err, &problem);
-		return false;
+		Error *problem = &marks[i].problem;
+
+		if (!error_is_set(problem))
+			continue;
+		if (!is_about_object(problem) && problem->code != ERR_NOT_FOUND)
+		{
+			error_move(err, problem);
+			ok = false;
+			break;
+		}
+		log_error_object(LOG_WARNING, problem);
+		b->marks_unreadable |= i == FOUND_PIN || i == FOUND_HOLD;
 	}
-	log_error_object(LOG_WARNING, &problem);
-	error_clear(&problem);
-	return true;
+	if (ok)
+		take_marks(b, marks);
+	mark_found_free(marks, FOUND_COUNT);
+	return ok;
 }
 
 /* *present false: there is nothing under this label after all. */
@@ -145,7 +196,7 @@ load_backup(Repo *repo, const char *label, int64_t now, CatalogBackup *out,
 	if (manifest_stat(repo, label, &out->info, &problem))
 	{
 		out->state = BACKUP_COMPLETE;
-		return load_mark(repo, out, err);
+		return load_marks(repo, out, err);
 	}
 	if (problem.code == ERR_NOT_FOUND)
 	{
@@ -160,7 +211,7 @@ load_backup(Repo *repo, const char *label, int64_t now, CatalogBackup *out,
 	out->state = BACKUP_UNREADABLE;
 	out->info.label = mem_strdup(label);
 	error_move(&out->problem, &problem);
-	return load_mark(repo, out, err);
+	return load_marks(repo, out, err);
 }
 
 void
@@ -168,6 +219,7 @@ catalog_backup_free(CatalogBackup *b)
 {
 	backup_info_free(&b->info);
 	error_clear(&b->problem);
+	free(b->base);
 }
 
 /* By time, system identifier and timeline; those without a time last. */
@@ -321,6 +373,12 @@ catalog_keep_cluster(Catalog *catalog)
 			catalog_backup_free(&catalog->backups[i]);
 	}
 	catalog->backup_count = kept;
+}
+
+bool
+catalog_stands_alone(const CatalogBackup *b)
+{
+	return b->info.archival || b->standalone;
 }
 
 const CatalogBackup *

@@ -100,6 +100,8 @@ extern bool catalog_unite(const Catalog *const *parts, size_t count,
 
 /* Forgets the backups of other targets: nothing of them can be recovered to. */
 extern void catalog_keep_cluster(Catalog *catalog);
+/* Is it complete with its own WAL, and that behind it not meant to be here? */
+extern bool catalog_stands_alone(const CatalogBackup *backup);
 extern const CatalogBackup *catalog_find(const Catalog *catalog,
 										 const char *label);
 extern const WalCatalog *catalog_wal(const Catalog *catalog,

@@ -77,30 +77,34 @@ mark_add(Repo *repo, const char *label, const char *kind, const Json *content,
 	return true;
 }
 
-typedef struct Newest
+typedef struct Search
 {
-	const char *kind;
-	int64_t time;
-	char *name;
-} Newest;
+	MarkFound *marks;
+	size_t count;
+} Search;
 
 static bool
-newest_mark(void *arg, const StorageEntry *entry, Error *err)
+note_mark(void *arg, const StorageEntry *entry, Error *err)
 {
-	Newest *newest = arg;
+	const Search *search = arg;
 	const char *base = strrchr(entry->name, '/');
 	const char *dash = base != NULL ? strchr(base, '-') : NULL;
 	int64_t t;
 
 	(void) err;
-	if (entry->is_dir || dash == NULL || strcmp(dash + 1, newest->kind) != 0 ||
+	if (entry->is_dir || dash == NULL ||
 		!stamp_parse(base + 1, (size_t) (dash - base - 1), &t))
 		return true;
-	if (newest->name == NULL || t > newest->time)
+	for (size_t i = 0; i < search->count; i++)
 	{
-		free(newest->name);
-		newest->name = mem_strdup(entry->name);
-		newest->time = t;
+		MarkFound *mark = &search->marks[i];
+
+		if (strcmp(dash + 1, mark->kind) != 0 ||
+			(mark->name != NULL && t <= mark->time))
+			continue;
+		free(mark->name);
+		mark->name = mem_strdup(entry->name);
+		mark->time = t;
 	}
 	return true;
 }
@@ -123,20 +127,50 @@ mark_read(Repo *repo, const char *name, Json **content, Error *err)
 }
 
 bool
+mark_find(Repo *repo, const char *label, MarkFound *marks, size_t count,
+		  Error *err)
+{
+	Search search = {.marks = marks, .count = count};
+	char *dir = repo_mark_dir(label);
+	bool ok = storage_list(repo->storage, dir, false, note_mark, &search, err);
+
+	free(dir);
+	for (size_t i = 0; ok && i < count; i++)
+	{
+		if (marks[i].name != NULL)
+			mark_read(repo, marks[i].name, &marks[i].content,
+					  &marks[i].problem);
+	}
+	return ok;
+}
+
+void
+mark_found_free(MarkFound *marks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		free(marks[i].name);
+		json_free(marks[i].content);
+		error_clear(&marks[i].problem);
+	}
+}
+
+bool
 mark_latest(Repo *repo, const char *label, const char *kind, bool *found,
 			int64_t *time, Json **content, Error *err)
 {
-	Newest newest = {.kind = kind};
-	char *dir = repo_mark_dir(label);
-	bool ok = storage_list(repo->storage, dir, false, newest_mark, &newest,
-						   err);
+	MarkFound mark = {.kind = kind};
+	bool ok = mark_find(repo, label, &mark, 1, err);
 
-	free(dir);
-	*found = ok && newest.name != NULL;
-	*time = newest.time;
-	*content = NULL;
-	if (*found)
-		ok = mark_read(repo, newest.name, content, err);
-	free(newest.name);
+	*found = ok && mark.name != NULL;
+	*time = mark.time;
+	*content = mark.content;
+	mark.content = NULL;
+	if (error_is_set(&mark.problem))
+	{
+		error_move(err, &mark.problem);
+		ok = false;
+	}
+	mark_found_free(&mark, 1);
 	return ok;
 }

@@ -19,16 +19,15 @@ const char *
 retention_rule_name(RetentionRule rule)
 {
 	static const char *const names[RULE_COUNT] = {
-		[RULE_HOLD] = "hold",       [RULE_PIN] = "pin",
-		[RULE_DOUBT] = "doubt",     [RULE_RUNNING] = "running",
-		[RULE_BASE] = "base",       [RULE_MEMBER] = "member",
-		[RULE_ARCHIVAL] = "archival",
-		[RULE_FULL] = "full",       [RULE_LAST] = "last",
-		[RULE_TIME] = "time",       [RULE_HOURLY] = "hourly",
-		[RULE_DAILY] = "daily",     [RULE_WEEKLY] = "weekly",
-		[RULE_MONTHLY] = "monthly", [RULE_YEARLY] = "yearly",
-		[RULE_MINIMUM] = "minimum", [RULE_NONE] = "none",
-		[RULE_WAL] = "wal"};
+		[RULE_HOLD] = "hold",         [RULE_PIN] = "pin",
+		[RULE_DOUBT] = "doubt",       [RULE_RUNNING] = "running",
+		[RULE_BASE] = "base",         [RULE_MEMBER] = "member",
+		[RULE_ARCHIVAL] = "archival", [RULE_FULL] = "full",
+		[RULE_LAST] = "last",         [RULE_TIME] = "time",
+		[RULE_HOURLY] = "hourly",     [RULE_DAILY] = "daily",
+		[RULE_WEEKLY] = "weekly",     [RULE_MONTHLY] = "monthly",
+		[RULE_YEARLY] = "yearly",     [RULE_MINIMUM] = "minimum",
+		[RULE_NONE] = "none",         [RULE_WAL] = "wal"};
 
 	return names[rule];
 }
@@ -241,7 +240,8 @@ report_fates(const Retention *r)
 					   .label = b->info.label,
 					   .keep = fate->keep,
 					   .leftover = b->state == BACKUP_INTERRUPTED,
-					   .standalone = fate->standalone,
+					   .standalone = fate->standalone &&
+									 !catalog_stands_alone(b),
 					   .rules = fate->rules,
 					   .reason = fate->reason});
 	}

@@ -34,7 +34,7 @@ typedef struct Range
 	size_t anchor;
 	char *reason;      /* of the anchor; owned */
 	const char *unmet; /* of all, if there is no anchor */
-	size_t limit;      /* incremental ones before this are not kept */
+	size_t limit;      /* incremental ones between anchor and this go */
 } Range;
 
 static bool
@@ -117,11 +117,10 @@ keep_range(const Retention *r, const BackupInfo *of, Range *range)
 			continue;
 		if (i == range->anchor)
 			retention_keep(fate, range->rule, "%s", range->reason);
-		else if (i < range->limit && is_kind(fate, KIND_INCREMENTAL))
-			continue;
 		else if (range->anchor == NO_ANCHOR)
 			keep_unmet(fate, range);
-		else if (i > range->anchor)
+		else if (i > range->anchor &&
+				 (i >= range->limit || !is_kind(fate, KIND_INCREMENTAL)))
 			keep_newer(fate, range->rule, &r->fates[range->anchor]);
 	}
 	free(range->reason);
@@ -239,8 +238,8 @@ decide_archival(const Retention *r, Fate *fate)
 	}
 	text = retention_duration(keep);
 	if (fate->backup->info.stop_time > r->now - keep)
-		retention_keep(fate, RULE_ARCHIVAL,
-					   "It is archival, and stays for %s.", text);
+		retention_keep(fate, RULE_ARCHIVAL, "It is archival, and stays for %s.",
+					   text);
 	else if (fate->rules == 0)
 		retention_drop(fate, "It is archival, and older than %s.", text);
 	free(text);

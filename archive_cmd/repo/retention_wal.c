@@ -26,7 +26,7 @@
 typedef struct Keeper
 {
 	uint64_t first;
-	uint64_t last;    /* UINT64_MAX: no end */
+	uint64_t last; /* UINT64_MAX: no end */
 	uint32_t rules;
 	char *reason; /* owned */
 } Keeper;
@@ -83,7 +83,7 @@ retention_find_standalone(const Retention *r)
 		if (!fate->keep || b->state != BACKUP_COMPLETE ||
 			!backup_is_cluster(&b->info))
 			continue;
-		fate->standalone = b->info.archival || b->standalone ||
+		fate->standalone = catalog_stands_alone(b) ||
 						   fate < find_wal_anchor(r, &b->info);
 	}
 }
@@ -251,11 +251,10 @@ add_way(const Retention *r, const WalCatalog *wal, const CatalogTimeline *t,
 		}
 	}
 	if (!known)
-		add_keeper(k,
-				   (Keeper){.last = UINT64_MAX,
-							.rules = UINT32_C(1) << RULE_DOUBT,
-							.reason = mem_strdup("From where its timeline "
-												 "descends is not known.")});
+		add_keeper(k, (Keeper){.last = UINT64_MAX,
+							   .rules = UINT32_C(1) << RULE_DOUBT,
+							   .reason = mem_strdup("From where its timeline "
+													"descends is not known.")});
 	else if (of != NULL)
 		add_keeper(k, (Keeper){.first = from / wal->segment_size,
 							   .last = UINT64_MAX,
@@ -422,14 +421,13 @@ static void
 hold_all(const Retention *r, const WalCatalog *wal, const Hold *hold)
 {
 	for (size_t i = 0; i < wal->range_count; i++)
-		retention_add(
-			r->plan,
-			(Decision){.object = range_text(r, &wal->ranges[i],
-											wal->ranges[i].first,
-											wal->ranges[i].last),
-					   .keep = true,
-					   .rules = UINT32_C(1) << hold->rule,
-					   .reason = mem_strdup(hold->text)});
+		retention_add(r->plan,
+					  (Decision){.object = range_text(r, &wal->ranges[i],
+													  wal->ranges[i].first,
+													  wal->ranges[i].last),
+								 .keep = true,
+								 .rules = UINT32_C(1) << hold->rule,
+								 .reason = mem_strdup(hold->text)});
 }
 
 void

@@ -65,8 +65,9 @@ reach_time(Repo *repo, const WalCatalog *wal, const WalReach *reach, int64_t *t,
 
 static bool
 add_window(Repo *repo, const WalCatalog *wal, uint32_t timeline,
-		   const BackupInfo *info, Windows *w, Error *err)
+		   const CatalogBackup *b, Windows *w, Error *err)
 {
+	const BackupInfo *info = &b->info;
 	WalReach reach;
 	RecoveryWindow window = {.home = wal->home,
 							 .timeline = timeline,
@@ -93,7 +94,7 @@ add_window(Repo *repo, const WalCatalog *wal, uint32_t timeline,
 		return true;
 	}
 	window.to_lsn = reach.end_lsn;
-	window.hole = reach.hole;
+	window.hole = reach.hole && !catalog_stands_alone(b);
 	window.missing = reach.missing;
 	if (!reach_time(repo, wal, &reach, &window.to_time, err))
 		return false;
@@ -138,7 +139,7 @@ timeline_windows(Repo *repo, const Catalog *catalog, const WalCatalog *wal,
 	if (count > 1)
 		qsort(on_path, count, sizeof(*on_path), compare_start);
 	for (size_t i = 0; ok && i < count; i++)
-		ok = add_window(repo, wal, timeline, &on_path[i]->info, w, err);
+		ok = add_window(repo, wal, timeline, on_path[i], w, err);
 	free(on_path);
 	return ok;
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "job/expire.h"
+#include "job/pin.h"
 #include "repo/lease.h"
 #include "repo/mark.h"
 #include "repo/object.h"
@@ -127,14 +128,15 @@ is_empty(Repo *repo, const char *dir)
 	return empty;
 }
 
+static RetentionPolicy policy;
+
 static void
 make_plan(Repo *repo, uint32_t keep_full, RetentionPlan *plan, Catalog *catalog)
 {
-	RetentionPolicy policy = {.keep_full = keep_full};
 	Error err = ERROR_INIT;
 
-	check(catalog_load(repo, false, catalog, &err), &err, "catalog");
-	retention_decide(catalog, &policy, clock_now(), plan);
+	policy = (RetentionPolicy){.keep_full = keep_full};
+	check(expire_plan(repo, &policy, catalog, plan, &err), &err, "plan");
 }
 
 static void
@@ -148,7 +150,7 @@ test_expire(void)
 
 	make_repo(&f);
 	make_plan(f.repo, 2, &plan, &catalog);
-	check(expire_run(f.repo, &plan, &r, &err), &err, "expire");
+	check(expire_run(f.repo, &policy, &plan, &r, &err), &err, "expire");
 	ok(r.backups == 1 && r.segments == 3 && r.leftovers == 2 && r.bytes > 0,
 	   "one backup, three segments and two leftovers are counted");
 	ok(is_empty(f.repo, "backup/" A), "nothing is left of the backup");
@@ -170,7 +172,7 @@ test_expire(void)
 	catalog_free(&catalog);
 
 	make_plan(f.repo, 2, &plan, &catalog);
-	check(expire_run(f.repo, &plan, &r, &err), &err, "expire again");
+	check(expire_run(f.repo, &policy, &plan, &r, &err), &err, "expire again");
 	ok(r.backups == 0 && r.segments == 0 && r.leftovers == 0,
 	   "there is nothing more to remove");
 	retention_plan_free(&plan);
@@ -198,7 +200,7 @@ test_changes(void)
 					   clock_format_label(clock_now(), stamp));
 	put_raw(f.repo, lease);
 	check(lease_take(f.repo, &label, &err), &err, "a backup begins");
-	check(expire_run(f.repo, &plan, &r, &err), &err, "expire");
+	check(expire_run(f.repo, &policy, &plan, &r, &err), &err, "expire");
 	ok(r.leftovers == 0 && exists(f.repo, "backup/" LEFT "/data/000001"),
 	   "a backup that is alive is not touched");
 	ok(r.segments == 0 && exists(f.repo, WAL_DIR "000000010000000000000001"),
@@ -225,7 +227,7 @@ test_finished(void)
 	make_repo(&f);
 	make_plan(f.repo, 3, &plan, &catalog);
 	put_raw(f.repo, "backup/" LEFT "/manifest");
-	check(expire_run(f.repo, &plan, &r, &err), &err, "expire");
+	check(expire_run(f.repo, &policy, &plan, &r, &err), &err, "expire");
 	ok(exists(f.repo, "backup/" LEFT "/data/000001") && r.leftovers == 0,
 	   "a backup with a manifest is no leftover");
 	retention_plan_free(&plan);
@@ -311,7 +313,7 @@ expire_until(Fixture *f, const RepoOptions *options, uint64_t nth,
 	make_plan(repo, 1, &plan, &catalog);
 	lost.message = mem_strdup("killed");
 	memory_fail("expire", MEMORY_REMOVE, nth, MEMORY_SINCE, &lost);
-	*finished = expire_run(repo, &plan, &r, &err);
+	*finished = expire_run(repo, &policy, &plan, &r, &err);
 	error_clear(&err);
 	memory_heal("expire");
 	sound = is_sound(repo) && exists(repo, "backup/" C "/manifest");
@@ -320,7 +322,8 @@ expire_until(Fixture *f, const RepoOptions *options, uint64_t nth,
 
 	/* the next run does the rest */
 	make_plan(repo, 1, &plan, &catalog);
-	sound = sound && expire_run(repo, &plan, &r, &err) && is_sound(repo);
+	sound = sound && expire_run(repo, &policy, &plan, &r, &err) &&
+			is_sound(repo);
 	error_clear(&err);
 	retention_plan_free(&plan);
 	catalog_free(&catalog);
@@ -457,7 +460,7 @@ test_two_hosts(void)
 	make_repo(&f);
 	make_plan(f.repo, 1, &plan, &catalog);
 	put_removing(f.repo, C, USECS_PER_SEC);
-	ok(!expire_run(f.repo, &plan, &out, &err) && err.code == ERR_BUSY,
+	ok(!expire_run(f.repo, &policy, &plan, &out, &err) && err.code == ERR_BUSY,
 	   "expire removes nothing while what it keeps is being removed");
 	error_clear(&err);
 	ok(exists(f.repo, "backup/" A "/manifest") &&
@@ -470,13 +473,72 @@ test_two_hosts(void)
 	make_repo(&f);
 	make_plan(f.repo, 1, &plan, &catalog);
 	put_removing(f.repo, C, INT64_C(3600) * USECS_PER_SEC);
-	check(expire_run(f.repo, &plan, &out, &err), &err,
+	check(expire_run(f.repo, &policy, &plan, &out, &err), &err,
 		  "the mark of one that was killed does not count for ever");
 	ok(exists(f.repo, "backup/" C "/manifest") &&
 		   !exists(f.repo, "backup/" B "/manifest"),
 	   "and what was to go is gone");
 	retention_plan_free(&plan);
 	catalog_free(&catalog);
+	fixture_end(&f);
+}
+
+/* ---- pins and holds ---- */
+
+static void
+put_mark(Repo *repo, const char *label, PinAction action)
+{
+	const PinSpec spec = {.action = action};
+	Error err = ERROR_INIT;
+
+	check(pin_backup(repo, label, &spec, &err), &err, "a mark");
+}
+
+static void
+test_pins(void)
+{
+	ExpireResult out;
+	Error err = ERROR_INIT;
+	Catalog catalog;
+	RetentionPlan plan;
+	PinSpec pin = {.action = PIN_SET};
+	Fixture f;
+	char *marks;
+
+	/* between the plan and its execution somebody pins one of them */
+	make_repo(&f);
+	make_plan(f.repo, 1, &plan, &catalog);
+	put_mark(f.repo, A, PIN_SET);
+	check(expire_run(f.repo, &policy, &plan, &out, &err), &err, "expire");
+	ok(out.backups == 1 && out.segments == 0 &&
+		   exists(f.repo, "backup/" A "/manifest") &&
+		   !exists(f.repo, "backup/" B "/manifest"),
+	   "what was pinned meanwhile stays, and all WAL for now");
+	marks = names(f.repo, "backup/" A "/mark");
+	ok(strstr(marks, MARK_REMOVING) == NULL, "nobody removes it any more: %s",
+	   marks);
+	free(marks);
+	retention_plan_free(&plan);
+	catalog_free(&catalog);
+
+	ok(!expire_backup(f.repo, A, false, &out, &err) && err.code == ERR_MISMATCH,
+	   "what is pinned is not deleted");
+	error_clear(&err);
+	put_mark(f.repo, A, HOLD_SET);
+	ok(!expire_backup(f.repo, A, true, &out, &err) && err.code == ERR_MISMATCH,
+	   "what is held is not, though it is forced");
+	error_clear(&err);
+	put_mark(f.repo, A, HOLD_LIFT);
+	put_mark(f.repo, A, PIN_LIFT);
+	check(expire_backup(f.repo, A, false, &out, &err), &err,
+		  "what is neither any more is");
+	put_removing(f.repo, C, USECS_PER_SEC);
+	ok(!pin_backup(f.repo, C, &pin, &err) && err.code == ERR_BUSY,
+	   "a pin says so if the backup is just being removed");
+	error_clear(&err);
+	ok(!pin_backup(f.repo, A, &pin, &err) && err.code == ERR_NOT_FOUND,
+	   "what is gone cannot be pinned");
+	error_clear(&err);
 	fixture_end(&f);
 }
 
@@ -490,5 +552,6 @@ main(void)
 	test_delete();
 	test_delete_unreadable();
 	test_two_hosts();
+	test_pins();
 	return done_testing();
 }

@@ -199,10 +199,12 @@ static void
 test_lines(void)
 {
 	ok(ours("restore_command = 'x'") && ours("  Recovery_Target_Time='x'") &&
-		   ours("recovery_target 'immediate'") && ours("recovery_end_command="),
+		   ours("recovery_target 'immediate'") &&
+		   ours("recovery_end_command=") && ours("recovery_prefetch = off"),
 	   "recovery settings are known in every spelling");
 	ok(!ours("# restore_command = 'x'") && !ours("") && !ours("work_mem = 1") &&
-		   !ours("recovery_prefetch = on") && !ours("restore_command2 = 1") &&
+		   !ours("recovery_init_sync_method = x") &&
+		   !ours("restore_command2 = 1") &&
 		   !ours("recovery_min_apply_delay = 1") && !ours("x.restore_command"),
 	   "and nothing else");
 	ok(restore_setting_target("recovery_target_action = 'pause'", 32) == NULL,

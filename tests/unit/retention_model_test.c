@@ -270,7 +270,9 @@ model_count(const World *w, int i, uint32_t n, bool full)
 	bool anchor = is_ordinary(w, b) && (!full || !is_incremental(b)) &&
 				  behind == n - 1;
 
-	return n > 0 && behind < n && (anchor || !is_too_many(w, i));
+	return n > 0 && behind < n &&
+		   (anchor || good_behind(w, -1, full, false) < n ||
+			!is_too_many(w, i));
 }
 
 static bool
@@ -283,6 +285,7 @@ static bool
 model_time(const World *w, int i)
 {
 	int64_t since = NOW - w->policy.keep_time;
+	bool met = false;
 
 	if (w->policy.keep_time == 0)
 		return false;
@@ -291,7 +294,9 @@ model_time(const World *w, int i)
 		if (covers(w, &w->backups[k], since))
 			return false;
 	}
-	return covers(w, &w->backups[i], since) || !is_too_many(w, i);
+	for (int k = 0; k < i; k++)
+		met |= covers(w, &w->backups[k], since);
+	return covers(w, &w->backups[i], since) || !met || !is_too_many(w, i);
 }
 
 /* Year and month, by counting days. */

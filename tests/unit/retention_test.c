@@ -100,8 +100,7 @@ add_backup(char *label, int days, uint64_t segment)
 static void
 decide(uint32_t keep_full, int64_t keep_time)
 {
-	RetentionPolicy policy = {.keep_full = keep_full,
-							  .keep_time = keep_time};
+	RetentionPolicy policy = {.keep_full = keep_full, .keep_time = keep_time};
 
 	retention_plan_free(&world.plan);
 	retention_decide(&world.catalog, &policy, NOW, &world.plan);

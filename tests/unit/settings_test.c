@@ -94,7 +94,8 @@ test_values(void)
 			"identity-file = /k/id\npassphrase-file = /k/pass\n"
 			"content-key-file = /k/content\narchive-timeout = 2min\n"
 			"manifest-checksums = SHA256\nretention-full = 3\n"
-			"retention-time = 14d\n"
+			"retention-time = 14d\nretention-yearly = 7\n"
+			"retention-wal = 30d\nretention-calendar = full\n"
 			"[repo:b]\ntype = posix\npath = /b\nretention-full = 5\n"
 			"[repo:a]\npath = /a\n"),
 	   "all values");
@@ -117,6 +118,10 @@ test_values(void)
 	is_int(s.repos[0].retention.keep_time,
 		   INT64_C(14) * 24 * 3600 * USECS_PER_SEC, "or the common one");
 	is_int(s.repos[1].retention.keep_full, 3, "or all of the common one");
+	ok(s.repos[1].retention.keep_period[PERIOD_YEAR] == 7 &&
+		   s.repos[1].retention.period_full &&
+		   s.repos[1].retention.wal_time == 30 * 86400 * USECS_PER_SEC,
+	   "of the calendar and of WAL too");
 }
 
 /* A line that is added to the end, in section [repo:local]. */
@@ -154,6 +159,8 @@ test_refused(void)
 	refused("[global]\narchive-timeout = 5m\n", "\"5m\"", "a wrong time");
 	refused("[global]\narchive-timeout = 0\n", "\"0\"", "no time at all");
 	refused("[global]\nmanifest-checksums = MD5\n", "\"MD5\"", "a checksum");
+	refused("[global]\nretention-calendar = none\n", "\"none\"",
+			"a wrong choice of backups");
 	refused("[global]\nretention-full = -1\n", "\"-1\"", "a wrong retention");
 	refused("[global]\nrecipient =\n", "\"\"", "an empty recipient");
 	refused(MINIMAL "type = s4\n", "\"s4\"", "another store");
