@@ -61,7 +61,7 @@ typedef struct BackupInfo
 											 * can be proved without the key */
 	uint64_t damaged_pages;
 	bool archival; /* kept for long, with its own WAL alone */
-	char *parent; /* label of the backup that it was compared with, or NULL
+	char *parent;  /* label of the backup that it was compared with, or NULL
 				   * for a full backup */
 	BackupReference *references; /* by label and number; none touch */
 	size_t reference_count;
