@@ -60,9 +60,9 @@ my ($list) = $out =~ /^Commands:\n(.*?)\n\n/ms;
 my @commands = $list =~ /^  (\S+)/mg;
 is_deeply(
 	[ sort @commands ],
-	[ qw(archive-get archive-push backup check delete expire info init key
-		  repair repo-copy
-		  repo-get repo-init repo-ls restore verify) ],
+	[ qw(archive-get archive-push backup check delete expire hold info init key
+		  pin release repair repo-copy
+		  repo-get repo-init repo-ls restore unpin verify) ],
 	'--help lists the commands');
 for my $command (@commands)
 {
