@@ -118,7 +118,7 @@ demo-built:
 	@$(run) demo
 
 bench-built:
-	$(MAKE) -C archive_cmd bench-programs
+	$(MAKE) -C archive_cmd cpu-limit
 	@$(run) bench $(BENCH)
 
 else # no PGXS

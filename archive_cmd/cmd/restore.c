@@ -24,6 +24,7 @@
  *	command, backup, target_dir, timeline
  *	dry_run			boolean
  *	files, plain_bytes	what was written (not with --dry-run)
+ *	kept_bytes		of files that were there already (with --delta)
  *	duration_ms
  *
  * A plan whose target cannot be reached ends in an error of code "incomplete"
@@ -60,7 +61,15 @@ static const OptionSpec options[] = {
 	{"archive-mode", OPTION_TEXT, "off", "make a copy that does not archive"},
 	{"tablespace-map", OPTION_LIST, "OLD=NEW",
 	 "other location for a tablespace (path or OID)"},
+	{"tablespace-map-all", OPTION_TEXT, "DIR",
+	 "all other tablespaces go to DIR/OID"},
+	{"link-map", OPTION_LIST, "NAME=DIR",
+	 "make a link of a directory, such as pg_wal"},
+	{"db-include", OPTION_LIST, "NAME",
+	 "only this database, and the system's, with contents"},
 	{"force", OPTION_FLAG, NULL, "delete what is in the directory first"},
+	{"delta", OPTION_FLAG, NULL,
+	 "keep files that are as in the backup, write what differs"},
 	{"skip-wal-check", OPTION_FLAG, NULL,
 	 "restore although the target cannot be reached"},
 	{"dry-run", OPTION_FLAG, NULL, "show the plan only"},
@@ -72,9 +81,14 @@ typedef struct Given
 	RestoreOptions job;
 	char *target_dir;
 	char *restore_command;
+	char *tablespace_dir;
 	TablespaceMap *maps;
-	char **map_texts;
-	size_t map_count;
+	LinkMap *links;
+	const char **databases;
+	char **texts; /* that maps and links point to */
+	size_t text_count;
+	size_t text_cap;
+	atomic_uint_fast64_t kept;
 	const char *protect[4];
 } Given;
 
@@ -119,32 +133,94 @@ read_archive_mode(const Context *ctx, RestoreOptions *job, Error *err)
 						   "setting stays as it is in the backup.");
 }
 
+static size_t
+count_of(const Context *ctx, const char *option)
+{
+	size_t n = 0;
+
+	while (ctx_option_at(ctx, option, n) != NULL)
+		n++;
+	return n;
+}
+
+/* Cuts "OLD=NEW"; both parts live as long as g. */
+static bool
+read_pair(Given *g, const char *text, const char **from, const char **to,
+		  Error *err)
+{
+	const char *equals = strchr(text, '=');
+	char *copy;
+
+	if (equals == NULL || equals == text || equals[1] == '\0')
+	{
+		error_set(err, ERR_USAGE, "invalid map \"%s\"", text);
+		return error_hint(err, "Write it as OLD=NEW.");
+	}
+	copy = mem_strdup(text);
+	copy[equals - text] = '\0';
+	g->texts = mem_grow(g->texts, g->text_count, &g->text_cap,
+						sizeof(*g->texts));
+	g->texts[g->text_count++] = copy;
+	*from = copy;
+	*to = copy + (equals - text) + 1;
+	return true;
+}
+
 static bool
 read_maps(const Context *ctx, Given *g, Error *err)
 {
+	RestoreOptions *job = &g->job;
+	const char *all = ctx_option(ctx, "tablespace-map-all");
 	const char *text;
-	size_t map_cap = 0;
-	size_t text_cap = 0;
 
-	for (size_t i = 0; (text = ctx_option_at(ctx, "tablespace-map", i)); i++)
+	g->maps = mem_zalloc((count_of(ctx, "tablespace-map") + 1) *
+						 sizeof(*g->maps));
+	g->links = mem_zalloc((count_of(ctx, "link-map") + 1) * sizeof(*g->links));
+	for (; (text = ctx_option_at(ctx, "tablespace-map", job->map_count));
+		 job->map_count++)
 	{
-		const char *equals = strchr(text, '=');
-		char *copy;
+		TablespaceMap *map = &g->maps[job->map_count];
 
-		if (equals == NULL || equals == text || equals[1] == '\0')
-		{
-			error_set(err, ERR_USAGE, "invalid tablespace map \"%s\"", text);
-			return error_hint(err, "Write it as OLD=NEW.");
-		}
-		copy = mem_strdup(text);
-		copy[equals - text] = '\0';
-		g->map_texts = mem_grow(g->map_texts, g->map_count, &text_cap,
-								sizeof(*g->map_texts));
-		g->map_texts[g->map_count] = copy;
-		g->maps = mem_grow(g->maps, g->map_count, &map_cap, sizeof(*g->maps));
-		g->maps[g->map_count++] = (TablespaceMap){
-			.from = copy, .to = copy + (equals - text) + 1};
+		if (!read_pair(g, text, &map->from, &map->to, err))
+			return false;
 	}
+	for (; (text = ctx_option_at(ctx, "link-map", job->link_count));
+		 job->link_count++)
+	{
+		LinkMap *link = &g->links[job->link_count];
+
+		if (!read_pair(g, text, &link->from, &link->to, err))
+			return false;
+	}
+	g->tablespace_dir = all != NULL ? file_absolute(all) : NULL;
+	job->maps = g->maps;
+	job->links = g->links;
+	job->tablespace_dir = g->tablespace_dir;
+	return true;
+}
+
+static void
+read_databases(const Context *ctx, Given *g)
+{
+	size_t count = count_of(ctx, "db-include");
+
+	g->databases = mem_zalloc((count + 1) * sizeof(*g->databases));
+	for (size_t i = 0; i < count; i++)
+		g->databases[i] = ctx_option_at(ctx, "db-include", i);
+	g->job.databases = g->databases;
+	g->job.database_count = count;
+}
+
+/* What becomes of what is there? */
+static bool
+read_manner(const Context *ctx, Given *g, Error *err)
+{
+	g->job.force = ctx_flag(ctx, "force");
+	g->job.delta = ctx_flag(ctx, "delta");
+	g->job.kept = &g->kept;
+	if (g->job.force && g->job.delta)
+		return error_set(err, ERR_USAGE,
+						 "--force and --delta exclude each other");
 	return true;
 }
 
@@ -242,8 +318,10 @@ read_options(Context *ctx, Given *g, Error *err)
 		error_set(err, ERR_USAGE, "no target directory is given");
 		return error_hint(err, "Name it with --target-dir.");
 	}
-	if (!read_target(ctx, &g->job, err) || !read_maps(ctx, g, err))
+	if (!read_target(ctx, &g->job, err) || !read_maps(ctx, g, err) ||
+		!read_manner(ctx, g, err))
 		return false;
+	read_databases(ctx, g);
 	settings = ctx_settings(ctx, err);
 	if (settings == NULL)
 		return false;
@@ -255,9 +333,6 @@ read_options(Context *ctx, Given *g, Error *err)
 	g->job.standby = ctx_flag(ctx, "standby");
 	if (!read_archive_mode(ctx, &g->job, err))
 		return false;
-	g->job.maps = g->maps;
-	g->job.map_count = g->map_count;
-	g->job.force = ctx_flag(ctx, "force");
 	g->job.skip_wal_check = ctx_flag(ctx, "skip-wal-check");
 	g->job.live_pgdata = settings->pgdata;
 	g->job.workers = settings->process_max;
@@ -268,10 +343,13 @@ read_options(Context *ctx, Given *g, Error *err)
 static void
 given_free(Given *g)
 {
-	for (size_t i = 0; i < g->map_count; i++)
-		free(g->map_texts[i]);
-	free(g->map_texts);
+	for (size_t i = 0; i < g->text_count; i++)
+		free(g->texts[i]);
+	free(g->texts);
 	free(g->maps);
+	free(g->links);
+	free(g->databases);
+	free(g->tablespace_dir);
 	free(g->target_dir);
 	free(g->restore_command);
 }
@@ -437,6 +515,12 @@ print_done(Context *ctx, const Given *g, const Done *d)
 	ctx_print(ctx, "restored %s in %" PRIu64 " files in %.1f s (%s/s)\n",
 			  size_text(d->bytes, size), d->files, secs,
 			  size_text((uint64_t) ((double) d->bytes / secs), rate));
+	if (g->job.delta)
+		ctx_print(ctx, "of that, %s in files that were there already\n",
+				  size_text(atomic_load(&g->kept), size));
+	if (g->job.database_count > 0)
+		ctx_print(ctx, "Databases that were not included have no contents: "
+					   "drop them when recovery is over.\n");
 	print_next(ctx, g);
 }
 
@@ -456,6 +540,8 @@ show_result(Context *ctx, const Given *g, const RestorePlan *plan,
 	{
 		json_put_int(obj, "files", (int64_t) d->files);
 		json_put_int(obj, "plain_bytes", (int64_t) d->bytes);
+		if (g->job.delta)
+			json_put_int(obj, "kept_bytes", (int64_t) atomic_load(&g->kept));
 		print_done(ctx, g, d);
 	}
 	json_put_int(obj, "duration_ms", d->usecs / 1000);

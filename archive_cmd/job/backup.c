@@ -28,6 +28,7 @@
 #include "job/backup_lease.h"
 #include "job/backup_tail.h"
 #include "job/backup_wal.h"
+#include "pg/datadir_names.h"
 #include "pg/datadir.h"
 #include "pg/page.h"
 #include "pg/server.h"
@@ -292,6 +293,32 @@ note_tablespaces(Backup *b)
 }
 
 static bool
+take_database(void *arg, char *const *values, int ncols, Error *err)
+{
+	Manifest *m = arg;
+	uint32_t oid;
+
+	if (ncols != 2 || values[0] == NULL || values[1] == NULL ||
+		!datadir_parse_oid(values[0], &oid))
+		return error_set(err, ERR_SERVER,
+						 "PostgreSQL returned no list of databases");
+	m->databases = mem_realloc(m->databases,
+							   (m->database_count + 1) * sizeof(*m->databases));
+	m->databases[m->database_count++] = (ManifestDatabase){
+		.oid = oid, .name = mem_strdup(values[1])};
+	return true;
+}
+
+/* Of one that is created meanwhile there are files without a name. */
+static bool
+note_databases(Backup *b, Error *err)
+{
+	return server_query(b->server,
+						"SELECT oid, datname FROM pg_database ORDER BY oid",
+						take_database, &b->build.manifest, err);
+}
+
+static bool
 scan(Backup *b, Error *err)
 {
 	size_t files = 0;
@@ -301,7 +328,8 @@ scan(Backup *b, Error *err)
 		return false;
 	drop_old_configs(&b->dir);
 	note_tablespaces(b);
-	if (!backup_config_collect(b->server, &b->server_info, b->options->pgdata,
+	if (!note_databases(b, err) ||
+		!backup_config_collect(b->server, &b->server_info, b->options->pgdata,
 							   &b->dir, &b->configs, err))
 		return false;
 	add_config_dirs(b);

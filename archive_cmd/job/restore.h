@@ -9,6 +9,8 @@
 #ifndef PGDR_RESTORE_H
 #define PGDR_RESTORE_H
 
+#include <stdatomic.h>
+
 #include "base/progress.h"
 #include "repo/catalog.h"
 #include "repo/repo_set.h"
@@ -29,6 +31,12 @@ typedef struct TablespaceMap
 	const char *to;   /* absolute */
 } TablespaceMap;
 
+typedef struct LinkMap
+{
+	const char *from; /* a directory in the data directory: "pg_wal" */
+	const char *to;   /* absolute: it is a link to this */
+} LinkMap;
+
 typedef struct RestoreOptions
 {
 	const char *target_dir; /* absolute */
@@ -44,7 +52,17 @@ typedef struct RestoreOptions
 	bool archive_off;            /* archive_mode = off: it is a copy only */
 	const TablespaceMap *maps;
 	size_t map_count;
-	bool force;          /* empty the target directory first */
+	const char *tablespace_dir; /* absolute: where tablespaces go that no map
+								 * names, each into a directory called by its
+								 * OID; NULL: where they were */
+	const LinkMap *links;
+	size_t link_count;
+	const char *const *databases; /* names or OIDs: only these with their
+								   * contents, beside the system's */
+	size_t database_count;        /* 0: all */
+	bool force;                   /* empty the target directory first */
+	bool delta;                   /* keep what is there and is in the backup */
+	atomic_uint_fast64_t *kept;   /* bytes that delta found there, or NULL */
 	bool skip_wal_check; /* restore even if the WAL has a hole before the
 								 * target, or its position is not known */
 	const char *restore_command; /* complete, for postgresql.auto.conf */
@@ -108,9 +126,17 @@ extern bool restore_check_plan(const RestorePlan *plan, bool skip_wal_check,
  * half of a restore, and a file RESTORE_MARKER tells a later run that it may
  * start over.
  *
+ * With options->delta, the directory may be a data directory of the same
+ * cluster and major version: a file whose content hash is that of the backup
+ * stays, of another one only what differs is read and written, and what is not
+ * in the backup goes.
+ *
+ * With options->databases, relation files of the others are nothing but zeros,
+ * which take no space.
+ *
  * ERR_INCOMPLETE when the plan says that the target cannot be reached and
  * skip_wal_check is not set, or a pack is missing; ERR_EXISTS for a directory
- * that is not empty; ERR_BUSY for a running server or another restore;
+ * that is not empty; ERR_MISMATCH for a delta over another cluster; ERR_BUSY for a running server or another restore;
  * ERR_DAMAGED names object and file.
  *
  * A pack that one of several repositories does not give intact is written anew

@@ -18,6 +18,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "job/restore_files.h"
+#include "job/restore_prune.h"
 #include "pg/control.h"
 
 #define MARKER_MAX (1024 * 1024)
@@ -165,7 +167,7 @@ look_into(const RestorePlaces *places, RestorePlace *place, Error *err)
 	char *path;
 	bool done;
 
-	if (place->oid == 0)
+	if (place->kind != PLACE_TABLESPACE)
 		return tree_is_empty(place->fd, place->path, NULL, &place->is_new, err);
 	path = file_join(place->path, places->version_dir);
 	fd = openat(place->fd, places->version_dir,
@@ -204,9 +206,18 @@ looks_like_data_directory(const RestorePlace *place)
 static bool
 refuse(const RestorePlaces *places, const RestorePlace *place, Error *err)
 {
-	if (place->oid == 0)
+	if (place->kind == PLACE_DATA)
 		error_set(err, ERR_EXISTS, "directory \"%s\" is not empty",
 				  place->path);
+	else if (place->kind == PLACE_LINK)
+	{
+		error_set(err, ERR_EXISTS, "directory \"%s\" is not empty",
+				  place->path);
+		return error_hint(err,
+						  "Empty it yourself if its contents are not "
+						  "needed: it was not the %s of this directory.",
+						  place->prefix);
+	}
 	else
 	{
 		error_set(err, ERR_EXISTS, "directory \"%s/%s\" is not empty",
@@ -214,7 +225,61 @@ refuse(const RestorePlaces *places, const RestorePlace *place, Error *err)
 		error_hint(err, "Choose another location with --tablespace-map if "
 						"it belongs to another cluster.");
 	}
-	return error_hint(err, "With --force, its contents are deleted first.");
+	return error_hint(err, "With --force, its contents are deleted first; "
+						   "with --delta, what is in the backup is kept.");
+}
+
+/* A delta is made over what was this cluster: else little would be the same. */
+static bool
+check_cluster(const RestorePlaces *places, const RestorePlace *place,
+			  Error *err)
+{
+	const BackupInfo *info = &places->manifest->info;
+	PgControl control;
+
+	if (!pg_control_read(place->path, &control, err))
+	{
+		/* "not found" would read as if the backup were not there */
+		if (err->code == ERR_NOT_FOUND)
+			err->code = ERR_EXISTS;
+		error_prefix(err, "could not tell which cluster is in \"%s\"",
+					 place->path);
+		return error_hint(err, "With --force instead of --delta, its contents "
+							   "are deleted first.");
+	}
+	if (control.sysid == info->sysid && control.major == info->major)
+		return true;
+	error_set(err, ERR_MISMATCH, "directory \"%s\" is of another cluster",
+			  place->path);
+	return error_detail(err,
+						"Its system identifier is %" PRIu64
+						" and its version %d; those of the backup are %" PRIu64
+						" and %d.",
+						control.sysid, control.major, info->sysid, info->major);
+}
+
+static bool
+same_directory(const char *a, const char *b)
+{
+	struct stat x;
+	struct stat y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+		   x.st_ino == y.st_ino;
+}
+
+/* Is the place what the link in the data directory points to? */
+static bool
+was_linked(const RestorePlaces *places, const RestorePlace *place)
+{
+	const RestorePlace *data = &places->items[0];
+	char *link = file_join(data->path, place->prefix);
+	struct stat st;
+	bool linked = lstat(link, &st) == 0 && S_ISLNK(st.st_mode) &&
+				  same_directory(link, place->path);
+
+	free(link);
+	return linked;
 }
 
 static bool
@@ -227,11 +292,15 @@ check_contents(const RestorePlaces *places, const RestorePlace *place,
 		return true;
 	if (marker != NULL && !control_is_ours(places, marker, &ours, err))
 		return false;
-	if (ours && (place->oid == 0 || marker_names(marker, place->real)))
+	if (ours &&
+		(place->kind == PLACE_DATA || marker_names(marker, place->real)))
 		return true;
-	if (!places->options->force)
+	if ((!places->options->force && !places->options->delta) ||
+		(place->kind == PLACE_LINK && !was_linked(places, place)))
 		return refuse(places, place, err);
-	if (place->oid == 0 && !looks_like_data_directory(place))
+	if (place->kind == PLACE_DATA && places->options->delta)
+		return check_cluster(places, place, err);
+	if (place->kind == PLACE_DATA && !looks_like_data_directory(place))
 	{
 		error_set(err, ERR_EXISTS,
 				  "directory \"%s\" is not empty, and is no data directory",
@@ -255,16 +324,6 @@ refuse_running(const char *path, Error *err)
 		return true;
 	error_set(err, ERR_BUSY, "a server is running in \"%s\"", path);
 	return error_hint(err, "Stop it first.");
-}
-
-static bool
-same_directory(const char *a, const char *b)
-{
-	struct stat x;
-	struct stat y;
-
-	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
-		   x.st_ino == y.st_ino;
 }
 
 /* Does any of our places serve the cluster in live as a tablespace? */
@@ -352,10 +411,15 @@ warn_of_unarchived(const RestorePlace *data)
 
 /* What the link points at stays as it is, and is not used any more. */
 static void
-warn_of_link(const RestorePlace *data)
+warn_of_link(const RestorePlaces *places)
 {
+	const RestorePlace *data = &places->items[0];
+	const char *rest;
 	char to[PATH_MAX];
 	ssize_t len = readlinkat(data->fd, "pg_wal", to, sizeof(to) - 1);
+
+	if (restore_places_find(places, "pg_wal", &rest) != data)
+		return;
 
 	if (len > 0)
 		log_warning("\"%s/pg_wal\" was a symbolic link to \"%.*s\", and is "
@@ -382,6 +446,7 @@ remove_control(const RestorePlace *data, Error *err)
 	return done;
 }
 
+/* Of a tablespace, other versions' directories stay. */
 static bool
 empty_tablespace(const RestorePlaces *places, const RestorePlace *place,
 				 Error *err)
@@ -411,14 +476,21 @@ empty_all(const RestorePlaces *places, Error *err)
 	if (!data->is_new)
 	{
 		warn_of_unarchived(data);
-		warn_of_link(data);
+		warn_of_link(places);
 	}
-	if (!remove_control(data, err) ||
-		!tree_empty(data->fd, data->path, RESTORE_MARKER, err))
+	if (!remove_control(data, err))
+		return false;
+	if (places->options->delta)
+		return restore_prune(places, err);
+	if (!tree_empty(data->fd, data->path, RESTORE_MARKER, err))
 		return false;
 	for (size_t i = 1; i < places->count; i++)
 	{
-		if (!empty_tablespace(places, &places->items[i], err))
+		const RestorePlace *place = &places->items[i];
+
+		if (place->kind == PLACE_LINK
+				? !tree_empty(place->fd, place->path, NULL, err)
+				: !empty_tablespace(places, place, err))
 			return false;
 	}
 	return true;

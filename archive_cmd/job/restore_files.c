@@ -21,6 +21,7 @@
 
 #include "base/file.h"
 #include "base/thread.h"
+#include "job/restore_compare.h"
 #include "job/restore_read.h"
 #include "job/restore_write.h"
 
@@ -89,16 +90,15 @@ make_link(const RestorePlaces *places, const RestorePlace *place,
 {
 	const RestorePlace *data = &places->items[0];
 	const char *leaf;
-	char path[32];
 	int fd;
 
-	snprintf(path, sizeof(path), "pg_tblspc/%" PRIu32, place->oid);
-	if (!tree_parent(data->fd, data->path, path, cache, &fd, &leaf, err))
+	if (!tree_parent(data->fd, data->path, place->prefix, cache, &fd, &leaf,
+					 err))
 		return false;
 	if (symlinkat(place->path, fd, leaf) != 0)
 		return error_set_errno(err, errno,
 							   "could not create symbolic link \"%s/%s\"",
-							   data->path, path);
+							   data->path, place->prefix);
 	return true;
 }
 
@@ -138,8 +138,16 @@ static const SliceLimits far_limits = {8 * 1024 * 1024, 2};
 #define FAR_FACTOR 3
 #define FAR_WORKERS 8
 
+typedef enum FileTask
+{
+	TASK_NONE, /* it is complete, or not wanted */
+	TASK_WRITE,
+	TASK_ZEROS
+} FileTask;
+
 typedef struct Distribution
 {
+	FileTask *task; /* by file of the manifest */
 	RestoreSources sources;
 	RestoreSlices slices;
 	RestoreOutput out;
@@ -184,61 +192,68 @@ differs_error(const Distribution *d, const RestorePiece *piece, Error *err)
 }
 
 static bool
-rewrite_from(FileWorker *w, RestoreReader *reader, size_t source, size_t file,
-			 Error *err)
+rewrite_from(FileWorker *w, const RestoreSlices *s, RestoreReader *reader,
+			 size_t source, Error *err)
 {
-	const RestoreSlices *s = &w->d->slices;
-
 	for (size_t i = 0; i < s->count; i++)
 	{
 		const RestoreSlice *slice = &s->items[i];
-		const uint8_t *data = NULL;
+		const uint8_t *data = restore_read_from(reader, source, slice, err);
+		bool done = data != NULL;
 
-		for (size_t n = 0; n < slice->piece_count; n++)
+		for (size_t n = 0; done && n < slice->piece_count; n++)
 		{
 			const RestorePiece *piece = &s->pieces[slice->first_piece + n];
+			uint64_t at = piece->pack_offset - slice->pack_offset;
 
-			if (piece->file != file)
-				continue;
-			if (data == NULL)
-				data = restore_read_from(reader, source, slice, err);
-			if (data == NULL ||
-				!restore_rewrite(
-					&w->writer, piece,
-					data + (piece->pack_offset - slice->pack_offset), err))
-				return false;
+			done = restore_rewrite(&w->writer, piece, data + at, err);
 		}
+		if (!done)
+			return false;
 	}
 	return true;
 }
 
+static bool
+heal_from_any(FileWorker *w, const RestoreSlices *s, size_t file)
+{
+	RestoreReader *reader = restore_reader_new(&w->d->sources);
+	bool differs = true;
+
+	for (size_t i = 0; differs && i < w->d->sources.plan->source_count; i++)
+	{
+		Error why = ERROR_INIT;
+
+		if (!rewrite_from(w, s, reader, i, &why) ||
+			!restore_write_check(&w->writer, file, &differs, &why))
+			differs = true;
+		error_clear(&why);
+	}
+	restore_reader_free(reader);
+	return !differs;
+}
+
 /*
  * All that was read of it was intact, yet it is not the file.  Which
- * repository misled us is not known: each is given the whole of it to say.
+ * repository, or what was there already, misled us is not known: each
+ * repository is given the whole of it to say.
  */
 static bool
 heal(FileWorker *w, const RestorePiece *piece, Error *err)
 {
-	Distribution *d = w->d;
-	size_t count = d->sources.plan->source_count;
-	RestoreReader *reader;
-	bool healed = false;
+	const Distribution *d = w->d;
+	const Manifest *m = d->sources.manifest;
+	RestoreSlices whole = {0};
+	bool healed;
 
-	if (count < 2)
+	if (d->sources.plan->source_count < 2 && !d->out.in_place)
 		return differs_error(d, piece, err);
-	reader = restore_reader_new(&d->sources);
-	for (size_t i = 0; !healed && i < count; i++)
-	{
-		Error why = ERROR_INIT;
-		bool differs = true;
-
-		healed = rewrite_from(w, reader, i, piece->file, &why) &&
-				 restore_write_check(&w->writer, piece->file, &differs, &why) &&
-				 !differs;
-		error_clear(&why);
-	}
-	restore_reader_free(reader);
-	return healed || (thread_check_stop(err) && differs_error(d, piece, err));
+	restore_slices_want(&whole, m, piece->file, 0, m->files[piece->file].size);
+	healed = restore_slices_make(&whole, m, &near_limits, err) &&
+			 heal_from_any(w, &whole, piece->file);
+	restore_slices_free(&whole);
+	return healed || (!error_is_set(err) && thread_check_stop(err) &&
+					  differs_error(d, piece, err));
 }
 
 /* ---- workers ---- */
@@ -281,6 +296,7 @@ work(void *arg, int worker_no, Error *err)
 	return done;
 }
 
+/* Those that have no contents, or whose contents are not wanted. */
 static bool
 make_empty_files(Distribution *d, Error *err)
 {
@@ -291,23 +307,58 @@ make_empty_files(Distribution *d, Error *err)
 	restore_writer_init(&w, &d->out);
 	for (size_t i = 0; done && i < m->file_count; i++)
 	{
-		if (m->files[i].size == 0 && !restore_skips(m->files[i].path))
+		if (d->task[i] == TASK_ZEROS)
 			done = thread_check_stop(err) && restore_write_zeros(&w, i, err);
 	}
 	restore_writer_free(&w);
 	return done;
 }
 
-static void
-want_files(Distribution *d)
+/* What is there already needs no more of a delta restore. */
+static bool
+keep_files(Distribution *d, Error *err)
+{
+	const Manifest *m = d->sources.manifest;
+	bool *same = mem_zalloc(m->file_count + 1);
+	bool done;
+
+	for (size_t i = 0; i < m->file_count; i++)
+		same[i] = d->task[i] != TASK_WRITE;
+	done = restore_compare(d->out.places, d->out.key, same, err);
+	for (size_t i = 0; i < m->file_count; i++)
+	{
+		if (same[i] && d->task[i] == TASK_WRITE)
+			d->task[i] = TASK_NONE;
+	}
+	free(same);
+	return done;
+}
+
+static bool
+want_files(Distribution *d, const RestoreSelect *select, Error *err)
 {
 	const Manifest *m = d->sources.manifest;
 
+	d->task = mem_zalloc((m->file_count + 1) * sizeof(*d->task));
 	for (size_t i = 0; i < m->file_count; i++)
 	{
-		if (!restore_skips(m->files[i].path))
+		const ManifestFile *f = &m->files[i];
+
+		if (restore_skips(f->path))
+			d->task[i] = TASK_NONE;
+		else if (f->size == 0 || restore_select_zeros(select, f->path))
+			d->task[i] = TASK_ZEROS;
+		else
+			d->task[i] = TASK_WRITE;
+	}
+	if (d->out.in_place && !keep_files(d, err))
+		return false;
+	for (size_t i = 0; i < m->file_count; i++)
+	{
+		if (d->task[i] == TASK_WRITE)
 			restore_slices_want(&d->slices, m, i, 0, m->files[i].size);
 	}
+	return true;
 }
 
 static int
@@ -321,33 +372,44 @@ worker_count(const Distribution *d, int workers, bool far)
 	return workers < most ? workers : most;
 }
 
-bool
-restore_write_files(RepoSet *set, const RestorePlan *plan,
-					const RestorePlaces *places, Error *err)
+static bool
+write_all(Distribution *d, const RestoreSelect *select, Error *err)
 {
-	const Manifest *m = places->manifest;
-	Distribution d = {.out = {.places = places,
-							  .manifest = m,
-							  .key = &repo_set_any(set)->content,
-							  .control_name = CONTROL_TMP,
-							  .progress = places->options->progress},
-					  .lock = PTHREAD_MUTEX_INITIALIZER};
-	bool far;
+	const RestoreOptions *options = d->out.places->options;
+	bool far = restore_sources_remote(&d->sources);
 	bool done;
 
-	restore_sources_init(&d.sources, set, plan, m);
-	far = restore_sources_remote(&d.sources);
-	want_files(&d);
-	done = restore_slices_make(&d.slices, m, far ? &far_limits : &near_limits,
-							   err);
-	restore_output_init(&d.out, &d.slices);
-	done = done && make_empty_files(&d, err) &&
-		   thread_run(worker_count(&d, places->options->workers, far), work, &d,
-					  err);
-	restore_output_free(&d.out);
+	if (!want_files(d, select, err) ||
+		!restore_slices_make(&d->slices, d->sources.manifest,
+							 far ? &far_limits : &near_limits, err))
+		return false;
+	restore_output_init(&d->out, &d->slices);
+	done = make_empty_files(d, err) &&
+		   thread_run(worker_count(d, options->workers, far), work, d, err);
+	restore_output_free(&d->out);
+	return done;
+}
+
+bool
+restore_write_files(const RestoreInput *in, const RestorePlaces *places,
+					Error *err)
+{
+	const RestoreOptions *options = places->options;
+	Distribution d = {.out = {.places = places,
+							  .manifest = places->manifest,
+							  .key = &repo_set_any(in->set)->content,
+							  .control_name = CONTROL_TMP,
+							  .in_place = options->delta,
+							  .progress = options->progress},
+					  .lock = PTHREAD_MUTEX_INITIALIZER};
+	bool done;
+
+	restore_sources_init(&d.sources, in->set, in->plan, places->manifest);
+	done = write_all(&d, in->select, err);
 	restore_slices_free(&d.slices);
 	restore_sources_free(&d.sources);
 	pthread_mutex_destroy(&d.lock);
+	free(d.task);
 	return done;
 }
 

@@ -10,6 +10,7 @@
 #define PGDR_RESTORE_FILES_H
 
 #include "job/restore_places.h"
+#include "job/restore_select.h"
 
 #define RESTORE_CONTROL_FILE "global/pg_control"
 
@@ -28,7 +29,14 @@ extern bool restore_make_dirs(const RestorePlaces *places, Error *err);
  * RESTORE_CONTROL_FILE has a temporary name until restore_publish().
  * ERR_DAMAGED names object and file.
  */
-extern bool restore_write_files(RepoSet *set, const RestorePlan *plan,
+typedef struct RestoreInput
+{
+	RepoSet *set;
+	const RestorePlan *plan;
+	const RestoreSelect *select;
+} RestoreInput;
+
+extern bool restore_write_files(const RestoreInput *in,
 								const RestorePlaces *places, Error *err);
 
 /*

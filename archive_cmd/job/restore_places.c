@@ -65,11 +65,12 @@ contains(const char *outer, const char *inner)
 }
 
 static RestorePlace *
-add_place(RestorePlaces *places, uint32_t oid, const char *path)
+add_place(RestorePlaces *places, PlaceKind kind, char *prefix, const char *path)
 {
 	RestorePlace *place = &places->items[places->count++];
 
-	place->oid = oid;
+	place->kind = kind;
+	place->prefix = prefix;
 	place->path = file_absolute(path);
 	place->real = resolve(path);
 	place->fd = -1;
@@ -124,26 +125,38 @@ check_maps(const RestorePlaces *places, Error *err)
 	return true;
 }
 
-static const char *
+/* Caller frees. */
+static char *
 location_of(const RestorePlaces *places, const ManifestTablespace *t)
 {
+	const RestoreOptions *o = places->options;
+
 	/* the last one counts, as with options */
-	for (size_t i = places->options->map_count; i > 0; i--)
+	for (size_t i = o->map_count; i > 0; i--)
 	{
-		if (map_is_for(&places->options->maps[i - 1], t))
-			return places->options->maps[i - 1].to;
+		if (map_is_for(&o->maps[i - 1], t))
+			return mem_strdup(o->maps[i - 1].to);
 	}
-	return t->location;
+	return o->tablespace_dir != NULL
+			   ? mem_printf("%s/%" PRIu32, o->tablespace_dir, t->oid)
+			   : mem_strdup(t->location);
 }
 
 static bool
 add_tablespaces(RestorePlaces *places, Error *err)
 {
 	const Manifest *m = places->manifest;
+	const char *all = places->options->tablespace_dir;
 
+	if (all != NULL && all[0] != '/')
+		return error_set(err, ERR_USAGE,
+						 "directory \"%s\" for tablespaces is not an absolute "
+						 "path",
+						 all);
 	for (size_t i = 0; i < m->tablespace_count; i++)
 	{
 		const ManifestTablespace *t = &m->tablespaces[i];
+		char *path;
 
 		/* one that is in place is a directory like any other */
 		if (t->location == NULL)
@@ -153,7 +166,69 @@ add_tablespaces(RestorePlaces *places, Error *err)
 							 "location \"%s\" of tablespace %" PRIu32
 							 " is not an absolute path",
 							 t->location, t->oid);
-		add_place(places, t->oid, location_of(places, t));
+		path = location_of(places, t);
+		add_place(places, PLACE_TABLESPACE,
+				  mem_printf("pg_tblspc/%" PRIu32, t->oid), path)
+			->oid = t->oid;
+		free(path);
+	}
+	return true;
+}
+
+/* ---- links ---- */
+
+static bool
+has_dir(const Manifest *m, const char *path)
+{
+	for (size_t i = 0; i < m->dir_count; i++)
+	{
+		if (strcmp(m->dirs[i].path, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Directories of tablespaces are links by nature; what those of relations are
+ * made of is for the server alone to know.
+ */
+static bool
+check_link(const RestorePlaces *places, const LinkMap *link, Error *err)
+{
+	const Manifest *m = places->manifest;
+
+	if (link->to[0] != '/')
+		return error_set(err, ERR_USAGE,
+						 "directory \"%s\" for \"%s\" is not an absolute path",
+						 link->to, link->from);
+	if (strcmp(link->from, "pg_tblspc") == 0 ||
+		strcmp(link->from, "global") == 0 || strcmp(link->from, "base") == 0 ||
+		strchr(link->from, '/') != NULL || !has_dir(m, link->from))
+	{
+		error_set(err, ERR_USAGE, "cannot make a link of \"%s\"", link->from);
+		return error_hint(err, "It must be a directory right below the data "
+							   "directory, such as pg_wal, but base, global "
+							   "and pg_tblspc.");
+	}
+	for (size_t i = 1; i < places->count; i++)
+	{
+		if (strcmp(places->items[i].prefix, link->from) == 0)
+			return error_set(err, ERR_USAGE, "\"%s\" is mapped twice",
+							 link->from);
+	}
+	return true;
+}
+
+static bool
+add_links(RestorePlaces *places, Error *err)
+{
+	for (size_t i = 0; i < places->options->link_count; i++)
+	{
+		const LinkMap *link = &places->options->links[i];
+
+		if (!check_link(places, link, err))
+			return false;
+		add_place(places, PLACE_LINK, mem_strdup(link->from), link->to);
 	}
 	return true;
 }
@@ -193,34 +268,47 @@ check_repositories(const RestorePlaces *places, const RestorePlace *place,
 }
 
 static bool
-check_tablespace(const RestorePlaces *places, size_t i, Error *err)
+clash(const char *what, const RestorePlace *a, const RestorePlace *b,
+	  Error *err)
+{
+	error_set(err, ERR_USAGE, "directories \"%s\" and \"%s\" %s", a->path,
+			  b->path, what);
+	return error_hint(err, "Choose another one with %s.",
+					  a->kind == PLACE_LINK ? "--link-map"
+											: "--tablespace-map");
+}
+
+/* What is ours of it; caller frees. */
+static char *
+own_part(const RestorePlaces *places, const RestorePlace *place)
+{
+	return place->kind == PLACE_TABLESPACE
+			   ? file_join(place->real, places->version_dir)
+			   : mem_strdup(place->real);
+}
+
+static bool
+check_apart(const RestorePlaces *places, size_t i, Error *err)
 {
 	const RestorePlace *data = &places->items[0];
 	const RestorePlace *place = &places->items[i];
-	char *own = file_join(place->real, places->version_dir);
-	bool inside = contains(data->real, place->real) ||
-				  contains(own, data->real);
+	char *own = own_part(places, place);
+	bool done = true;
 
+	if (contains(data->real, place->real) || contains(own, data->real))
+		done = clash("contain one another", place, data, err);
+	for (size_t j = 1; done && j < i; j++)
+	{
+		char *other = own_part(places, &places->items[j]);
+
+		if (strcmp(places->items[j].real, place->real) == 0)
+			done = clash("are the same", place, &places->items[j], err);
+		else if (contains(own, other) || contains(other, own))
+			done = clash("contain one another", place, &places->items[j], err);
+		free(other);
+	}
 	free(own);
-	if (inside)
-	{
-		error_set(err, ERR_USAGE,
-				  "location \"%s\" of tablespace %" PRIu32
-				  " and the data directory contain one another",
-				  place->path, place->oid);
-		return error_hint(err, "Choose another one with --tablespace-map.");
-	}
-	for (size_t j = 1; j < i; j++)
-	{
-		if (strcmp(places->items[j].real, place->real) != 0)
-			continue;
-		error_set(err, ERR_USAGE,
-				  "tablespaces %" PRIu32 " and %" PRIu32
-				  " have the same location \"%s\"",
-				  places->items[j].oid, place->oid, place->path);
-		return error_hint(err, "Choose another one with --tablespace-map.");
-	}
-	return true;
+	return done;
 }
 
 static bool
@@ -231,7 +319,7 @@ check_all(const RestorePlaces *places, Error *err)
 	for (size_t i = 0; i < places->count; i++)
 	{
 		if (!check_repositories(places, &places->items[i], err) ||
-			(i > 0 && !check_tablespace(places, i, err)))
+			(i > 0 && !check_apart(places, i, err)))
 			return false;
 	}
 	for (size_t i = 0; i < places->options->protect_count; i++)
@@ -258,17 +346,18 @@ restore_places_resolve(const RepoSet *set, const RestoreOptions *options,
 	out->set = set;
 	out->options = options;
 	out->manifest = manifest;
-	out->items = mem_zalloc((manifest->tablespace_count + 1) *
-							sizeof(*out->items));
+	out->items = mem_zalloc(
+		(manifest->tablespace_count + options->link_count + 1) *
+		sizeof(*out->items));
 	out->version_dir = mem_printf("PG_%d_%" PRIu32, manifest->info.major,
 								  manifest->info.catalog_version);
 	if (options->target_dir[0] != '/')
 		return error_set(err, ERR_USAGE,
 						 "target directory \"%s\" is not an absolute path",
 						 options->target_dir);
-	add_place(out, 0, options->target_dir);
+	add_place(out, PLACE_DATA, mem_strdup(""), options->target_dir);
 	return check_maps(out, err) && add_tablespaces(out, err) &&
-		   check_all(out, err);
+		   add_links(out, err) && check_all(out, err);
 }
 
 void
@@ -278,6 +367,7 @@ restore_places_free(RestorePlaces *places)
 	{
 		if (places->items[i].fd >= 0)
 			close(places->items[i].fd);
+		free(places->items[i].prefix);
 		free(places->items[i].path);
 		free(places->items[i].real);
 	}
@@ -290,23 +380,17 @@ const RestorePlace *
 restore_places_find(const RestorePlaces *places, const char *path,
 					const char **rest)
 {
-	static const char prefix[] = "pg_tblspc/";
-	size_t len = sizeof(prefix) - 1;
-	unsigned long oid;
-	char *end;
-
 	*rest = path;
-	if (strncmp(path, prefix, len) != 0 || path[len] < '1' || path[len] > '9')
-		return &places->items[0];
-	oid = strtoul(path + len, &end, 10);
-	if (*end != '/' && *end != '\0')
-		return &places->items[0];
 	for (size_t i = 1; i < places->count; i++)
 	{
-		if (places->items[i].oid != oid)
+		const RestorePlace *place = &places->items[i];
+		size_t len = strlen(place->prefix);
+
+		if (strncmp(path, place->prefix, len) != 0 ||
+			(path[len] != '/' && path[len] != '\0'))
 			continue;
-		*rest = *end == '/' ? end + 1 : end;
-		return &places->items[i];
+		*rest = path[len] == '/' ? path + len + 1 : path + len;
+		return place;
 	}
 	return &places->items[0];
 }

@@ -13,9 +13,18 @@
 #include "job/restore_tree.h"
 #include "repo/manifest.h"
 
+typedef enum PlaceKind
+{
+	PLACE_DATA,
+	PLACE_TABLESPACE, /* only the directory of this version in it is ours */
+	PLACE_LINK        /* a directory of the data directory, moved elsewhere */
+} PlaceKind;
+
 typedef struct RestorePlace
 {
-	uint32_t oid; /* of the tablespace; 0: the data directory */
+	PlaceKind kind;
+	uint32_t oid; /* of the tablespace */
+	char *prefix; /* in the data directory: "", "pg_tblspc/16400", "pg_wal" */
 	char *path;   /* absolute */
 	char *real;   /* with links resolved, as far as it exists */
 	int fd;       /* -1 until claimed */
@@ -43,13 +52,14 @@ extern bool restore_places_resolve(const RepoSet *set,
 
 /*
  * Makes the directories if they are absent, locks and checks them as
- * restore_run() promises, leaves the marker, and empties them.
+ * restore_run() promises, leaves the marker, and empties them; for a delta
+ * restore, only of what is not in the backup.
  */
 extern bool restore_places_claim(RestorePlaces *places, Error *err);
 
 /*
  * In which place does this path of the manifest lie?  *rest is the path in
- * there; "" for the place itself (of a tablespace).
+ * there; "" for the place itself (but the data directory).
  */
 extern const RestorePlace *restore_places_find(const RestorePlaces *places,
 											   const char *path,

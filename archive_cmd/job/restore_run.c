@@ -35,6 +35,7 @@ typedef struct Run
 	RestoreTarget target;
 	Manifest manifest;
 	RestorePlaces places;
+	RestoreSelect select;
 } Run;
 
 static void
@@ -196,13 +197,16 @@ prepare(Run *r, Error *err)
 		atomic_store(&progress->total_bytes, bytes);
 		atomic_store(&progress->total_items, r->manifest.file_count);
 	}
-	return restore_places_resolve(r->set, r->options, &r->manifest, &r->places,
+	return restore_select_init(&r->manifest, r->options, &r->select, err) &&
+		   restore_places_resolve(r->set, r->options, &r->manifest, &r->places,
 								  err);
 }
 
 static bool
 run(Run *r, Error *err)
 {
+	RestoreInput in = {r->set, r->plan, &r->select};
+
 	set_phase(r, "reading the manifest");
 	if (!prepare(r, err))
 		return false;
@@ -214,8 +218,8 @@ run(Run *r, Error *err)
 		!restore_make_dirs(&r->places, err))
 		return false;
 	set_phase(r, "restoring files");
-	if (!restore_write_files(r->set, r->plan, &r->places, err) ||
-		!write_settings(r, err) || !write_signal(r, err))
+	if (!restore_write_files(&in, &r->places, err) || !write_settings(r, err) ||
+		!write_signal(r, err))
 		return false;
 	set_phase(r, "syncing");
 	return restore_places_sync(&r->places, err) &&
@@ -230,6 +234,7 @@ restore_run(RepoSet *set, const RestoreOptions *options,
 	Run r = {.set = set, .options = options, .plan = plan};
 	bool done = run(&r, err);
 
+	restore_select_free(&r.select);
 	restore_places_free(&r.places);
 	manifest_free(&r.manifest);
 	restore_target_free(&r.target);

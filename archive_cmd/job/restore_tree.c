@@ -295,6 +295,100 @@ tree_empty(int fd, const char *where, const char *keep, Error *err)
 	return empty_dir(fd, where, keep, 0, err);
 }
 
+/* ---- removing some ---- */
+
+static bool prune_dir(const TreePrune *p, int fd, const char *path, int depth,
+					  Error *err);
+
+/* The last component of a path is its name in the parent. */
+static const char *
+leaf_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash != NULL ? slash + 1 : path;
+}
+
+static bool
+prune_below(const TreePrune *p, int parent, const char *path, int depth,
+			Error *err)
+{
+	int fd = openat(parent, leaf_of(path), DIR_FLAGS);
+	bool done;
+
+	if (fd < 0)
+		return error_set_errno(err, errno, "could not open directory \"%s/%s\"",
+							   p->where, path);
+	done = prune_dir(p, fd, path, depth + 1, err);
+	close(fd);
+	return done;
+}
+
+static bool
+prune_entry(const TreePrune *p, int parent, const char *path, int depth,
+			Error *err)
+{
+	const char *name = leaf_of(path);
+	char *whole;
+	struct stat st;
+	bool done = true;
+
+	if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return errno == ENOENT ||
+			   error_set_errno(err, errno, "could not stat file \"%s/%s\"",
+							   p->where, path);
+	switch (p->judge(p->arg, path, &st))
+	{
+		case TREE_KEEP:
+			break;
+		case TREE_DESCEND:
+			done = prune_below(p, parent, path, depth, err);
+			break;
+		case TREE_REMOVE:
+			whole = mem_printf("%s/%s", p->where, path);
+			done = remove_entry(parent, name, whole, depth, err);
+			free(whole);
+			break;
+	}
+	return done;
+}
+
+static bool
+prune_dir(const TreePrune *p, int fd, const char *path, int depth, Error *err)
+{
+	DIR *dir;
+	struct dirent *entry = NULL;
+	bool done;
+
+	if (depth > DEPTH_MAX)
+		return error_set(err, ERR_IO,
+						 "directory \"%s/%s\" is nested too deeply", p->where,
+						 path);
+	dir = open_stream(fd, p->where, err);
+	done = dir != NULL;
+	while (done)
+	{
+		char *item;
+
+		done = thread_check_stop(err) && next_entry(dir, p->where, &entry, err);
+		if (!done || entry == NULL)
+			break;
+		item = *path != '\0' ? mem_printf("%s/%s", path, entry->d_name)
+							 : mem_strdup(entry->d_name);
+		done = prune_entry(p, fd, item, depth, err);
+		free(item);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	return done;
+}
+
+bool
+tree_prune(const TreePrune *prune, int fd, const char *name, Error *err)
+{
+	return prune_dir(prune, fd, name, 0, err);
+}
+
 /* ---- durability ---- */
 
 static bool fsync_dir(int fd, const char *where, int depth, Error *err);

@@ -59,6 +59,32 @@ extern bool tree_is_empty(int fd, const char *where, const char *except,
  */
 extern bool tree_empty(int fd, const char *where, const char *keep, Error *err);
 
+typedef enum TreeVerdict
+{
+	TREE_KEEP,
+	TREE_REMOVE, /* with all that is in it */
+	TREE_DESCEND /* keep the directory, and ask for what is in it */
+} TreeVerdict;
+
+/* path: from the root of the walk. */
+struct stat;
+typedef TreeVerdict (*TreeJudgeFn)(void *arg, const char *path,
+								   const struct stat *st);
+
+typedef struct TreePrune
+{
+	const char *where; /* the root's name for messages */
+	TreeJudgeFn judge;
+	void *arg;
+} TreePrune;
+
+/*
+ * Asks for each entry of the directory whether it stays.  name is that of the
+ * directory itself, from the root; "" if it is the root.
+ */
+extern bool tree_prune(const TreePrune *prune, int fd, const char *name,
+					   Error *err);
+
 /*
  * Makes all that is in the directory durable, it included: by syncfs() where
  * that tells of errors, else file by file.

@@ -137,10 +137,9 @@ open_file(RestoreWriter *w, size_t file, Error *err)
 	return true;
 }
 
-static bool
-set_attributes(const RestoreWriter *w, Error *err)
+bool
+restore_set_attributes(int fd, const ManifestFile *file, Error *err)
 {
-	const ManifestFile *file = &w->out->manifest->files[w->file];
 	int64_t secs = file->mtime / USECS_PER_SEC;
 	int64_t usecs = file->mtime % USECS_PER_SEC;
 	struct timespec times[2];
@@ -152,10 +151,10 @@ set_attributes(const RestoreWriter *w, Error *err)
 	}
 	times[0] = (struct timespec){.tv_nsec = UTIME_OMIT};
 	times[1] = (struct timespec){.tv_sec = secs, .tv_nsec = usecs * 1000};
-	if (fchmod(w->fd, (mode_t) (file->mode & 0777)) != 0)
+	if (fchmod(fd, (mode_t) (file->mode & 0777)) != 0)
 		return error_set_errno(
 			err, errno, "could not set permissions of file \"%s\"", file->path);
-	if (futimens(w->fd, times) != 0)
+	if (futimens(fd, times) != 0)
 		return error_set_errno(err, errno, "could not set time of file \"%s\"",
 							   file->path);
 	return true;
@@ -168,7 +167,9 @@ end_file(RestoreWriter *w, Error *err)
 
 	if (progress)
 		atomic_fetch_add(&progress->done_items, 1);
-	return set_attributes(w, err) && restore_writer_close(w, err);
+	return restore_set_attributes(w->fd, &w->out->manifest->files[w->file],
+								  err) &&
+		   restore_writer_close(w, err);
 }
 
 /* ---- writing ---- */
@@ -283,17 +284,25 @@ hash_file(RestoreWriter *w, Error *err)
 	return done;
 }
 
+/* What was there may have been longer. */
+static bool
+cut_off(const RestoreWriter *w, Error *err)
+{
+	const ManifestFile *f = &w->out->manifest->files[w->file];
+
+	if (!w->out->in_place || ftruncate(w->fd, (off_t) f->size) == 0)
+		return true;
+	return error_set_errno(err, errno, "could not truncate file \"%s\"",
+						   f->path);
+}
+
 bool
 restore_write_check(RestoreWriter *w, size_t file, bool *differs, Error *err)
 {
-	const ManifestFile *f = &w->out->manifest->files[file];
 	uint8_t ignored[CONTENT_LEN];
 
-	if (!open_file(w, file, err))
+	if (!open_file(w, file, err) || !cut_off(w, err))
 		return false;
-	if (w->out->in_place && ftruncate(w->fd, (off_t) f->size) != 0)
-		return error_set_errno(err, errno, "could not truncate file \"%s\"",
-							   f->path);
 	if (hash_file(w, err))
 		return compare(w, w->hash, differs, err);
 	content_hash_final(w->hash, ignored);
@@ -370,9 +379,9 @@ restore_write(RestoreWriter *w, const RestorePiece *piece, const uint8_t *data,
 		return false;
 	if (!count_down(out, f, piece->length))
 		return true;
-	if (!f->in_order || out->in_place)
+	if (!f->in_order)
 		return restore_write_check(w, piece->file, differs, err);
-	done = compare(w, f->hash, differs, err);
+	done = cut_off(w, err) && compare(w, f->hash, differs, err);
 	content_hash_free(f->hash);
 	f->hash = NULL;
 	return done;
@@ -388,5 +397,7 @@ restore_write_zeros(RestoreWriter *w, size_t file, Error *err)
 	if (ftruncate(w->fd, 0) != 0 || ftruncate(w->fd, (off_t) f->size) != 0)
 		return error_set_errno(err, errno, "could not truncate file \"%s\"",
 							   f->path);
+	if (w->out->progress)
+		atomic_fetch_add(&w->out->progress->done_bytes, f->size);
 	return end_file(w, err);
 }

@@ -72,6 +72,10 @@ extern bool restore_write_zeros(RestoreWriter *w, size_t file, Error *err);
 extern bool restore_rewrite(RestoreWriter *w, const RestorePiece *piece,
 							const uint8_t *data, Error *err);
 
+/* Mode and time of the backup. */
+extern bool restore_set_attributes(int fd, const ManifestFile *file,
+								   Error *err);
+
 /* After the last piece of a slice. */
 extern bool restore_writer_close(RestoreWriter *w, Error *err);
 

@@ -22,6 +22,8 @@ manifest_free(Manifest *m)
 {
 	for (size_t i = 0; i < m->tablespace_count; i++)
 		free(m->tablespaces[i].location);
+	for (size_t i = 0; i < m->database_count; i++)
+		free(m->databases[i].name);
 	for (size_t i = 0; i < m->pack_count; i++)
 		free(m->packs[i].frames);
 	for (size_t i = 0; i < m->dir_count; i++)
@@ -35,6 +37,7 @@ manifest_free(Manifest *m)
 	free(m->labels);
 	free(m->extents);
 	free(m->tablespaces);
+	free(m->databases);
 	free(m->packs);
 	free(m->dirs);
 	free(m->files);
@@ -169,6 +172,20 @@ check_tablespaces(const Manifest *m, Error *err)
 								 "tablespace %" PRIu32 " is twice there",
 								 t->oid);
 		}
+	}
+	return true;
+}
+
+static bool
+check_databases(const Manifest *m, Error *err)
+{
+	for (size_t i = 0; i < m->database_count; i++)
+	{
+		if (m->databases[i].oid == 0 ||
+			(i > 0 && m->databases[i].oid <= m->databases[i - 1].oid))
+			return error_set(err, ERR_DAMAGED,
+							 "database %" PRIu32 " is out of order",
+							 m->databases[i].oid);
 	}
 	return true;
 }
@@ -338,7 +355,8 @@ manifest_check(const Manifest *m, Error *err)
 	uint8_t sha256[SHA256_LEN];
 
 	if (!check_header(m, err) || !check_tablespaces(m, err) ||
-		!check_packs(m, err) || !check_dirs(m, err) || !check_files(m, err))
+		!check_databases(m, err) || !check_packs(m, err) ||
+		!check_dirs(m, err) || !check_files(m, err))
 		return false;
 	for (size_t i = 0; i < m->damage_count; i++)
 	{

@@ -143,6 +143,13 @@ typedef struct ManifestTablespace
 	char *location; /* absolute; NULL for an in-place one */
 } ManifestTablespace;
 
+/* So that a restore finds a database by name, without a server. */
+typedef struct ManifestDatabase
+{
+	uint32_t oid;
+	char *name;
+} ManifestDatabase;
+
 typedef struct ManifestDamage
 {
 	char *path;
@@ -155,6 +162,8 @@ typedef struct Manifest
 	char *checksum_algorithm; /* "CRC32C", "SHA256" or "NONE" */
 	ManifestTablespace *tablespaces;
 	size_t tablespace_count;
+	ManifestDatabase *databases; /* none in backups of earlier versions */
+	size_t database_count;
 	ManifestPack *packs; /* info.pack_count of its own, by number from 1; then
 						  * those of other backups, by label and number */
 	size_t pack_count;   /* all of them */

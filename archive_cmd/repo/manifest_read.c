@@ -27,6 +27,7 @@ typedef enum Section
 	SECTION_START,
 	SECTION_HEADER,
 	SECTION_TABLESPACES,
+	SECTION_DATABASES,
 	SECTION_DIRS,
 	SECTION_PACKS,
 	SECTION_FILES,
@@ -41,6 +42,7 @@ typedef struct Parser
 	uint64_t line_no;
 	StrBuf line; /* begun by an earlier piece */
 	size_t tablespace_cap;
+	size_t database_cap;
 	size_t dir_cap;
 	size_t pack_cap;
 	size_t file_cap;
@@ -155,6 +157,22 @@ add_tablespace(Parser *p, const Json *obj, Error *err)
 	m->tablespaces = mem_grow(m->tablespaces, m->tablespace_count,
 							  &p->tablespace_cap, sizeof(t));
 	m->tablespaces[m->tablespace_count++] = t;
+	return true;
+}
+
+static bool
+add_database(Parser *p, const Json *obj, Error *err)
+{
+	const Json *item = json_get(obj, "database");
+	Manifest *m = p->m;
+	ManifestDatabase d = {0};
+
+	if (!get_u32(item, "oid", &d.oid, err) ||
+		!manifest_get_path(item, "name", &d.name, err))
+		return false;
+	m->databases = mem_grow(m->databases, m->database_count, &p->database_cap,
+							sizeof(d));
+	m->databases[m->database_count++] = d;
 	return true;
 }
 
@@ -388,6 +406,10 @@ add_end(Parser *p, const Json *obj, Error *err)
 	const Json *item = json_get(obj, "end");
 	const Manifest *m = p->m;
 
+	/* a backup of an earlier version does not name its databases */
+	if ((m->database_count > 0 || json_get(item, "databases") != NULL) &&
+		!check_count(item, "databases", m->database_count, err))
+		return false;
 	return check_count(item, "tablespaces", m->tablespace_count, err) &&
 		   check_count(item, "dirs", m->dir_count, err) &&
 		   check_count(item, "packs", m->pack_count, err) &&
@@ -403,6 +425,7 @@ static const struct
 	[SECTION_START] = {NULL, NULL},
 	[SECTION_HEADER] = {"manifest", add_header},
 	[SECTION_TABLESPACES] = {"tablespace", add_tablespace},
+	[SECTION_DATABASES] = {"database", add_database},
 	[SECTION_DIRS] = {"dir", add_dir},
 	[SECTION_PACKS] = {"pack", add_pack},
 	[SECTION_FILES] = {"file", add_file},

@@ -99,6 +99,18 @@ put_tablespace(Writer *w, const ManifestTablespace *t, Error *err)
 }
 
 static bool
+put_database(Writer *w, const ManifestDatabase *d, Error *err)
+{
+	Json *obj = json_new_object();
+	Json *item = json_new_object();
+
+	json_put_int(item, "oid", d->oid);
+	manifest_put_path(item, "name", d->name);
+	json_put(obj, "database", item);
+	return put_line(w, obj, err);
+}
+
+static bool
 put_dir(Writer *w, const ManifestDir *d, Error *err)
 {
 	Json *obj = json_new_object();
@@ -236,6 +248,8 @@ put_end(Writer *w, const Manifest *m, Error *err)
 	Json *item = json_new_object();
 
 	json_put_int(item, "tablespaces", (int64_t) m->tablespace_count);
+	if (m->database_count > 0)
+		json_put_int(item, "databases", (int64_t) m->database_count);
 	json_put_int(item, "dirs", (int64_t) m->dir_count);
 	json_put_int(item, "packs", (int64_t) m->pack_count);
 	json_put_int(item, "files", (int64_t) m->file_count);
@@ -251,6 +265,8 @@ put_all(Writer *w, const Manifest *m, Error *err)
 
 	for (size_t i = 0; ok && i < m->tablespace_count; i++)
 		ok = put_tablespace(w, &m->tablespaces[i], err);
+	for (size_t i = 0; ok && i < m->database_count; i++)
+		ok = put_database(w, &m->databases[i], err);
 	for (size_t i = 0; ok && i < m->dir_count; i++)
 		ok = put_dir(w, &m->dirs[i], err);
 	for (size_t i = 0; ok && i < m->pack_count; i++)

@@ -312,6 +312,8 @@ fixture_remove_wal(Fixture *f, uint32_t timeline, uint64_t segment)
 const FixFile fixture_files[] = {
 	{"PG_VERSION", 0600, 3, "15\n"},
 	{"backup_label", 0600, 6, "label\n"},
+	{"base/16500/112", 0600, 9 * 1024 * 1024, NULL},
+	{"base/16500/PG_VERSION", 0600, 3, "15\n"},
 	{"base/5/1259", 0600, 3 * 1024 * 1024 + 8192, NULL},
 	{"base/5/2619", 0640, 0, ""},
 	{"base/5/2619_fsm", 0600, 24576, NULL},
@@ -329,6 +331,7 @@ const size_t fixture_file_count = sizeof(fixture_files) /
 								  sizeof(fixture_files[0]);
 
 static const char *const dirs[] = {"base",
+								   "base/16500",
 								   "base/5",
 								   "global",
 								   "pg_tblspc",
@@ -337,6 +340,19 @@ static const char *const dirs[] = {"base",
 								   "pg_tblspc/16400/" FIX_VERSION_DIR "/5",
 								   "pg_wal",
 								   "pg_wal/archive_status"};
+
+/* As much of it as a restore looks at. */
+static void
+make_control(char *data)
+{
+	uint8_t *p = (uint8_t *) data;
+
+	put_u64(p, FIX_SYSID);
+	put_u32(p + 8, 1300);
+	put_u32(p + 12, 202209061);
+	put_u32(p + 228, FIX_SEGMENT);
+	put_u32(p + 288, crc32c(0, p, 288));
+}
 
 static char *
 content_of(const FixFile *file, size_t *len)
@@ -350,6 +366,11 @@ content_of(const FixFile *file, size_t *len)
 		state = state * 1664525 + 1013904223;
 		data[i] = file->text ? file->text[i] : (char) (state >> 24);
 	}
+	if (strcmp(file->path, "global/pg_control") == 0)
+		make_control(data);
+	/* a large file has pages that were never written */
+	if (size > (size_t) 8 * 1024 * 1024)
+		memset(data + size / 4 / 8192 * 8192, 0, size / 2);
 	*len = size;
 	return data;
 }
@@ -422,6 +443,15 @@ add_files(Fixture *f, const FixBackup *b, Manifest *m, Error *err)
 }
 
 static void
+add_databases(Manifest *m)
+{
+	m->database_count = 2;
+	m->databases = mem_zalloc(2 * sizeof(ManifestDatabase));
+	m->databases[0] = (ManifestDatabase){5, mem_strdup("postgres")};
+	m->databases[1] = (ManifestDatabase){16500, mem_strdup("shop")};
+}
+
+static void
 add_dirs(const FixBackup *b, Manifest *m)
 {
 	size_t count = sizeof(dirs) / sizeof(dirs[0]);
@@ -464,6 +494,7 @@ fixture_backup(Fixture *f, const FixBackup *b)
 
 	add_files(f, b, &m, &err);
 	add_dirs(b, &m);
+	add_databases(&m);
 	need(manifest_write(f->repo, &m, &err), &err, "manifest");
 	manifest_free(&m);
 }
