@@ -15,7 +15,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "cmd/cmd.h"
+#include "cmd/repair.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -23,7 +23,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "job/repair.h"
 
 static void
 show_action(void *arg, const RepairAction *action)
@@ -64,22 +63,23 @@ say_result(Context *ctx, const RepairResult *r, int64_t usecs)
 	ctx_emit(ctx, "result", obj);
 }
 
-static bool
-repair(Context *ctx, RepoSet *set, RepairOptions *options, Error *err)
+bool
+repair_do(Context *ctx, RepoSet *set, RepairOptions *options,
+		  RepairResult *result, Error *err)
 {
 	RetentionPolicy *policies = mem_zalloc(set->count * sizeof(*policies));
-	int64_t start = clock_monotonic();
-	RepairResult result;
 	bool done;
 
 	for (size_t i = 0; i < set->count; i++)
 		policies[i] = ctx_member_settings(ctx, i)->retention;
 	options->policies = policies;
+	options->action = show_action;
+	options->problem = ctx_problem;
+	options->arg = ctx;
+	options->workers = ctx_settings(ctx, err)->process_max;
 	options->progress = ctx_progress_start(ctx);
-	done = repair_run(set, options, &result, err);
+	done = repair_run(set, options, result, err);
 	ctx_progress_stop(ctx);
-	if (done)
-		say_result(ctx, &result, clock_monotonic() - start);
 	free(policies);
 	return done;
 }
@@ -109,10 +109,9 @@ run_repair(Context *ctx, Error *err)
 {
 	const Settings *settings = ctx_settings(ctx, err);
 	RepairOptions options = {.target = ctx_option(ctx, "repo"),
-							 .dry_run = ctx_flag(ctx, "dry-run"),
-							 .action = show_action,
-							 .problem = ctx_problem,
-							 .arg = ctx};
+							 .dry_run = ctx_flag(ctx, "dry-run")};
+	int64_t start = clock_monotonic();
+	RepairResult result;
 	RepoSet *set;
 
 	if (settings == NULL || (options.target != NULL &&
@@ -120,10 +119,10 @@ run_repair(Context *ctx, Error *err)
 		return false;
 	use_identity_if_there(ctx, settings);
 	set = ctx_all_repos(ctx, err);
-	if (set == NULL)
+	if (set == NULL || !repair_do(ctx, set, &options, &result, err))
 		return false;
-	options.workers = settings->process_max;
-	return repair(ctx, set, &options, err);
+	say_result(ctx, &result, clock_monotonic() - start);
+	return true;
 }
 
 static const OptionSpec options_table[] = {

@@ -22,6 +22,7 @@
 #include "repo/lease.h"
 #include "repo/mark.h"
 #include "repo/quarantine.h"
+#include "repo/verified.h"
 #include "repo/target.h"
 
 /* Temporary files of writers that may still be at work are younger. */
@@ -336,6 +337,7 @@ expire_run(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
 		(!changed && !remove_wal(repo, plan, out, err)) ||
 		!expire_remove_quarantine(repo, clock_now() - QUARANTINE_AGE,
 								  &out->leftovers, &out->bytes, err) ||
+		!expire_remove_notes(repo, clock_now() - VERIFIED_AGE, err) ||
 		!storage_sweep(repo->storage, SWEEP_AGE, &swept, err))
 		return false;
 	out->leftovers += swept;

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "repo/quarantine.h"
+#include "repo/verified.h"
 #include "repo/wal_catalog.h"
 
 typedef struct Victim
@@ -207,6 +208,36 @@ expire_remove_wal(Repo *repo, const WalCutoff *cutoffs, size_t count,
 	}
 	victims_free(&v);
 	free(dir);
+	return ok;
+}
+
+/* ---- notes of what was verified ---- */
+
+static bool
+add_old_note(void *arg, const StorageEntry *entry, Error *err)
+{
+	Victims *v = arg;
+	int64_t t;
+
+	(void) err;
+	if (!entry->is_dir && verified_parse(entry->name, &t) && t < v->before)
+		add_victim(v, entry, 0, false);
+	return true;
+}
+
+bool
+expire_remove_notes(Repo *repo, int64_t before, Error *err)
+{
+	Victims v = {.before = before};
+	bool ok = list_victims(repo, VERIFIED_DIR, add_old_note, &v, err);
+
+	for (size_t i = 0; ok && i < v.count; i++)
+	{
+		bool there;
+
+		ok = remove_victim(repo, &v.items[i], &there, err);
+	}
+	victims_free(&v);
 	return ok;
 }
 

@@ -26,6 +26,9 @@ extern size_t expire_cutoffs_of_timeline(const RetentionPlan *plan, size_t i);
 extern bool expire_remove_wal(Repo *repo, const WalCutoff *cutoffs,
 							  size_t count, ExpireResult *out, Error *err);
 
+/* Notes of what was verified before that time (repo/verified.h). */
+extern bool expire_remove_notes(Repo *repo, int64_t before, Error *err);
+
 /* What was put aside before that time. */
 extern bool expire_remove_quarantine(Repo *repo, int64_t before,
 									 uint64_t *objects, uint64_t *bytes,

@@ -15,6 +15,7 @@
 #include "base/thread.h"
 #include "repo/object.h"
 #include "repo/quarantine.h"
+#include "repo/verified.h"
 
 static bool
 is_below(const char *name, const char *dir)
@@ -30,7 +31,8 @@ add_item(void *arg, const StorageEntry *entry, Error *err)
 	(void) err;
 	if (entry->is_dir || strcmp(entry->name, REPO_JSON) == 0 ||
 		is_below(entry->name, QUARANTINE_DIR "/") ||
-		is_below(entry->name, STORAGE_STAGE_DIR "/"))
+		is_below(entry->name, STORAGE_STAGE_DIR "/") ||
+		is_below(entry->name, VERIFIED_DIR "/"))
 		return true;
 	inv->items = mem_grow(inv->items, inv->count, &inv->cap,
 						  sizeof(InventoryItem));
@@ -181,13 +183,12 @@ store_answers(Repo *repo)
 	return ok;
 }
 
-static bool
-check_item(void *arg, Repo *repo, InventoryItem *item, Error *err)
+bool
+inventory_check_item(Repo *repo, InventoryItem *item, Error *err)
 {
 	Error why = ERROR_INIT;
 	bool opens;
 
-	(void) arg;
 	if (object_check_opens(repo, item->name, &opens, &why))
 	{
 		item->state = opens ? ITEM_SOUND : ITEM_CLOSED;
@@ -246,6 +247,13 @@ announce(Progress *progress, const Inventory *inv)
 		bytes += inv->items[i].size;
 	atomic_fetch_add(&progress->total_bytes, bytes);
 	atomic_fetch_add(&progress->total_items, inv->count);
+}
+
+static bool
+check_item(void *arg, Repo *repo, InventoryItem *item, Error *err)
+{
+	(void) arg;
+	return inventory_check_item(repo, item, err);
 }
 
 bool

@@ -36,7 +36,7 @@ typedef struct Inventory
 	size_t cap;
 } Inventory;
 
-/* Without repo.json, what was put aside, and what is staged. */
+/* Without repo.json, notes of verify, what was put aside or is staged. */
 extern bool inventory_load(Repo *repo, Inventory *out, Error *err);
 extern void inventory_free(Inventory *inventory);
 
@@ -65,6 +65,9 @@ extern bool inventory_each(Repo *repo, Inventory *inventory,
  */
 extern bool inventory_check(Repo *repo, Inventory *inventory, int workers,
 							Progress *progress, Error *err);
+
+/* The same of one. */
+extern bool inventory_check_item(Repo *repo, InventoryItem *item, Error *err);
 
 /*
  * Is this backup the same in both, as far as packs of it lie here and are not

@@ -44,6 +44,40 @@ repair_problem(Repair *r, size_t member, const char *check, const char *object,
 
 /* ---- looking ---- */
 
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static bool
+check_suspect(void *arg, Repo *repo, InventoryItem *item, Error *err)
+{
+	const RepairOptions *o = ((Repair *) arg)->options;
+
+	return bsearch(&item->name, o->suspects, o->suspect_count, sizeof(char *),
+				   compare_names) == NULL ||
+		   inventory_check_item(repo, item, err);
+}
+
+static bool
+check_objects(Repair *r, Repo *repo, Inventory *inventory, Error *err)
+{
+	const InventoryWork work = {.fn = check_suspect,
+								.arg = r,
+								.workers = r->options->workers,
+								.progress = r->options->progress};
+
+	if (r->options->suspects != NULL)
+	{
+		r->out->checked += r->options->suspect_count;
+		return inventory_each(repo, inventory, &work, err);
+	}
+	r->out->checked += inventory->count;
+	return inventory_check(repo, inventory, r->options->workers,
+						   r->options->progress, err);
+}
+
 static bool
 look_at(Repair *r, size_t member, Error *err)
 {
@@ -56,9 +90,7 @@ look_at(Repair *r, size_t member, Error *err)
 	r->looked_at[member] = true;
 	if (!repair_is_target(r, member))
 		return true;
-	r->out->checked += inventory->count;
-	return inventory_check(repo, inventory, r->options->workers,
-						   r->options->progress, err);
+	return check_objects(r, repo, inventory, err);
 }
 
 static void

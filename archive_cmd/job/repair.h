@@ -28,6 +28,9 @@ typedef struct RepairOptions
 	bool dry_run;
 	int workers;
 	const RetentionPolicy *policies; /* by member of the set */
+	char *const *suspects; /* only these are read to see whether they are
+							* damaged (sorted); NULL: everything */
+	size_t suspect_count;
 	void (*action)(void *arg, const RepairAction *action);
 	ProblemFn problem;
 	void *arg; /* of both */

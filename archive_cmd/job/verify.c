@@ -30,6 +30,9 @@ verify_report(Verify *v, const Problem *problem, VerifyBackup *backup)
 		v->out->warnings++;
 	else
 		v->out->errors++;
+	if (strcmp(problem->check, "missing") == 0 ||
+		strcmp(problem->check, "hole") == 0)
+		v->out->missing++;
 	if (backup != NULL && !problem->warning)
 		backup->errors++;
 	if (v->options->problem != NULL)
@@ -179,24 +182,43 @@ select_backups(Verify *v, Error *err)
 /* ---- the whole ---- */
 
 static void
+count_items(Verify *v)
+{
+	for (size_t i = 0; i < v->item_count; i++)
+	{
+		const VerifyItem *item = &v->items[i];
+
+		v->out->skipped += item->known;
+		v->out->unsampled += item->unsampled && !item->known;
+		if (!verify_wants(item))
+			continue;
+		v->out->objects++;
+		v->out->bytes += item->size;
+		v->out->segments += item->kind == ITEM_WAL &&
+							item->wal.kind == WAL_SEGMENT;
+	}
+}
+
+static void
 start_progress(Verify *v)
 {
 	Progress *progress = v->options->progress;
-	uint64_t bytes = 0;
 
-	for (size_t i = 0; i < v->item_count; i++)
-	{
-		bytes += v->items[i].size;
-		if (v->items[i].kind == ITEM_WAL && v->items[i].wal.kind == WAL_SEGMENT)
-			v->out->segments++;
-	}
-	v->out->objects = v->item_count;
-	v->out->bytes = bytes;
+	count_items(v);
 	if (progress == NULL)
 		return;
-	atomic_store(&progress->total_bytes, bytes);
-	atomic_store(&progress->total_items, v->item_count);
+	atomic_store(&progress->total_bytes, v->out->bytes);
+	atomic_store(&progress->total_items, v->out->objects);
 	atomic_store(&progress->phase, "verifying");
+}
+
+bool
+verify_open_again(const Verify *v, Repo **out, Error *err)
+{
+	if (!repo_open_again(v->repo, out, err))
+		return false;
+	(*out)->storage->reading = v->limit;
+	return true;
 }
 
 /* A mark that cannot be written takes nothing from what was found. */
@@ -240,13 +262,22 @@ check_keys(const Repo *repo, const VerifyOptions *options, Error *err)
 static bool
 run(Verify *v, Error *err)
 {
-	if (!select_backups(v, err) || !verify_list(v, err))
+	bool done;
+
+	if (!select_backups(v, err) || !verify_list(v, err) ||
+		!verify_choose(v, err))
 		return false;
 	start_progress(v);
-	if (!verify_objects(v, err) || !verify_backups(v, err) ||
-		!verify_wal(v, err))
+	done = verify_objects(v, err) && verify_backups(v, err) &&
+		   verify_wal(v, err);
+	/* also when it was stopped: the next run goes on from here */
+	verify_note(v, v->repo, true);
+	if (!done)
 		return false;
-	for (size_t i = 0; v->options->mark && i < v->catalog.backup_count; i++)
+	/* a sample proves no backup */
+	for (size_t i = 0; v->options->mark && v->options->sample == 0 &&
+					   i < v->catalog.backup_count;
+		 i++)
 	{
 		if (v->backups[i].selected)
 			mark_backup(v, &v->backups[i]);
@@ -266,7 +297,12 @@ verify_run(Repo *repo, const VerifyOptions *options, VerifyResult *out,
 		!catalog_load(repo, false, &v.catalog, err))
 		return false;
 	pthread_mutex_init(&v.lock, NULL);
+	if (options->rate > 0)
+		v.limit = limit_new(options->rate);
+	repo->storage->reading = v.limit;
 	ok = run(&v, err);
+	repo->storage->reading = NULL;
+	limit_free(v.limit);
 	pthread_mutex_destroy(&v.lock);
 	for (size_t i = 0; i < v.item_count; i++)
 		free(v.items[i].name);

@@ -32,7 +32,13 @@ typedef struct VerifyOptions
 	bool deep;         /* decrypt and decode everything, compare every
 								 * file's content hash; needs an identity.
 								 * Otherwise stored bytes only */
-	bool mark;         /* add a mark to each backup verified */
+	bool mark;         /* note what was verified: with each backup, and on
+								 * the way, so that the next run knows */
+	int64_t since;     /* pass over what was verified within so many
+								 * microseconds (deep, if deep); 0: nothing */
+	double sample;     /* of packs and WAL files only this part, 0..1; 0: all */
+	uint64_t seed;     /* decides which */
+	uint64_t rate;     /* bytes per second at most; 0: no limit */
 	int workers;
 	ProblemFn problem;
 	void *problem_arg;
@@ -41,10 +47,15 @@ typedef struct VerifyOptions
 
 typedef struct VerifyResult
 {
-	uint64_t objects; /* looked at */
+	uint64_t objects; /* looked at, without those passed over */
 	uint64_t bytes;   /* stored bytes read */
 	uint64_t backups;
 	uint64_t segments;
+	uint64_t skipped; /* objects that were verified recently enough */
+	uint64_t unsampled;
+	uint64_t missing; /* objects that something needs: packs, WAL, histories */
+	uint64_t orphans; /* objects that nothing needs */
+	uint64_t orphan_bytes;
 	uint64_t errors;
 	uint64_t warnings;
 } VerifyResult;

@@ -12,6 +12,7 @@
 
 #include "job/verify.h"
 #include "repo/object.h"
+#include "storage/limit.h"
 
 typedef enum ItemKind
 {
@@ -22,6 +23,7 @@ typedef enum ItemKind
 	ITEM_LEASE,
 	ITEM_MARK,
 	ITEM_QUARANTINED,
+	ITEM_NOTE,   /* of what was verified when */
 	ITEM_STAGED, /* left by a rewrap that was killed, or in its hands */
 	ITEM_STRAY   /* no name of ours */
 } ItemKind;
@@ -45,8 +47,20 @@ typedef struct VerifyItem
 	VerifyBackup *backup;       /* of the others; NULL if not in the catalog */
 	uint32_t pack;              /* number of ITEM_PACK, or of its map */
 	bool sound;                 /* it was looked at and is what it should be */
+	bool known;                 /* a mark says so: it is passed over */
+	bool unsampled;             /* it is passed over by chance */
+	bool noted;                 /* a mark of this run says so */
 	uint8_t sha256[SHA256_LEN]; /* of its payload, if sound */
 } VerifyItem;
+
+/* When the next note of what was verified is due. */
+typedef struct VerifyNotes
+{
+	bool off;        /* not wanted, or they cannot be written */
+	bool busy;       /* somebody is writing one */
+	int64_t next_at; /* monotonic */
+	int64_t wait;    /* after that, until the next */
+} VerifyNotes;
 
 typedef struct Verify
 {
@@ -59,10 +73,13 @@ typedef struct Verify
 	size_t item_count;
 	size_t item_cap;
 
+	Limit *limit; /* of reading, or NULL */
+
 	/* under the lock */
 	pthread_mutex_t lock;
 	size_t next; /* item, or pack, for a worker to take */
 	VerifyResult *out;
+	VerifyNotes notes;
 } Verify;
 
 /* Counts and reports; backup (or NULL) is the one that it concerns. */
@@ -82,6 +99,27 @@ extern bool verify_list(Verify *v, Error *err);
 /* The backups that need this WAL file to become consistent. */
 extern bool verify_backup_needs(const VerifyBackup *backup,
 								const VerifyItem *item, uint32_t segment_size);
+
+/* Is it to be read in this run? */
+static inline bool
+verify_wants(const VerifyItem *item)
+{
+	return !item->known && !item->unsampled;
+}
+
+/* Another connection, for a worker; it keeps to the rate. */
+extern bool verify_open_again(const Verify *v, Repo **out, Error *err);
+
+/* verify_choice.c: which items are passed over. */
+extern bool verify_choose(Verify *v, Error *err);
+
+/*
+ * verify_notes.c: notes in the repository of what was verified when.
+ * verify_note() writes one if it is due (or there is more to be written at
+ * all, with last); what it says of items is read again by the other.
+ */
+extern void verify_note(Verify *v, Repo *repo, bool last);
+extern bool verify_read_notes(Verify *v, Error *err);
 
 /* verify_object.c: each object by itself. */
 extern bool verify_objects(Verify *v, Error *err);

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "repo/quarantine.h"
 #include "repo/stamp.h"
+#include "repo/verified.h"
 #include "repo/wal_catalog.h"
 
 /* ---- names ---- */
@@ -124,6 +125,11 @@ name_item(Verify *v, const char *name, VerifyItem *item)
 		item->kind = ITEM_STAGED;
 		return;
 	}
+	if (verified_parse(name, &t))
+	{
+		item->kind = ITEM_NOTE;
+		return;
+	}
 	if (quarantine_parse(name, &t))
 	{
 		item->kind = ITEM_QUARANTINED;
@@ -206,6 +212,8 @@ select_item(Verify *v, const VerifyItem *item)
 {
 	VerifyBackup *b = item->backup;
 
+	if (item->kind == ITEM_NOTE)
+		return false;
 	if (item->kind == ITEM_STRAY)
 	{
 		report_stray(v, item, "this name is not one of a repository");
@@ -244,6 +252,19 @@ select_item(Verify *v, const VerifyItem *item)
 	return true;
 }
 
+/* That nothing needs: it could go, and nobody would miss it. */
+static bool
+is_orphan(const VerifyItem *item)
+{
+	const CatalogBackup *b = item->backup != NULL ? item->backup->backup : NULL;
+
+	if (item->kind == ITEM_STRAY || item->kind == ITEM_STAGED)
+		return true;
+	if (item->kind == ITEM_PACK && b != NULL && b->state == BACKUP_COMPLETE)
+		return item->pack > b->info.pack_count;
+	return b != NULL && b->state == BACKUP_INTERRUPTED;
+}
+
 static bool
 add_item(void *arg, const StorageEntry *entry, Error *err)
 {
@@ -255,6 +276,11 @@ add_item(void *arg, const StorageEntry *entry, Error *err)
 		return true;
 	item.name = mem_strdup(entry->name);
 	name_item(v, item.name, &item);
+	if (is_orphan(&item))
+	{
+		v->out->orphans++;
+		v->out->orphan_bytes += item.size;
+	}
 	if (!select_item(v, &item))
 	{
 		free(item.name);

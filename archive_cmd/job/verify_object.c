@@ -39,6 +39,7 @@ expected_kind(const VerifyItem *item)
 		case ITEM_WAL:
 		case ITEM_QUARANTINED:
 		case ITEM_STAGED:
+		case ITEM_NOTE:
 		case ITEM_STRAY:
 			break;
 	}
@@ -209,7 +210,8 @@ take_item(Verify *v)
 	VerifyItem *item = NULL;
 
 	pthread_mutex_lock(&v->lock);
-	while (v->next < v->item_count && comes_later(v, &v->items[v->next]))
+	while (v->next < v->item_count && (comes_later(v, &v->items[v->next]) ||
+									   !verify_wants(&v->items[v->next])))
 		v->next++;
 	if (v->next < v->item_count)
 		item = &v->items[v->next++];
@@ -227,7 +229,7 @@ work(void *arg, int worker_no, Error *err)
 	bool ok = true;
 
 	(void) worker_no;
-	if (!repo_open_again(v->repo, &repo, err))
+	if (!verify_open_again(v, &repo, err))
 		return false;
 	while (ok && (item = take_item(v)) != NULL)
 	{
@@ -237,6 +239,8 @@ work(void *arg, int worker_no, Error *err)
 			atomic_fetch_add(&progress->done_bytes, item->size);
 			atomic_fetch_add(&progress->done_items, 1);
 		}
+		if (ok)
+			verify_note(v, repo, false);
 	}
 	repo_close(repo);
 	return ok;

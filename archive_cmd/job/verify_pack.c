@@ -204,6 +204,7 @@ check_pack(const PackJob *job, Repo *repo, VerifyItem *item, Error *err)
 			note_bad(&c, c.files[c.at++]);
 		report_bad(job->v, job, item, &c);
 		ok = check_frames(repo, item, pack, &problem);
+		item->sound = ok && c.bad_count == 0;
 	}
 	stage_free(sink);
 	object_meta_free(&meta);
@@ -219,6 +220,9 @@ take_pack(const PackJob *job)
 	VerifyItem *item = NULL;
 
 	pthread_mutex_lock(&v->lock);
+	while (v->next < job->packs->count &&
+		   !verify_wants(&job->packs->items[v->next]))
+		v->next++;
 	if (v->next < job->packs->count)
 		item = &job->packs->items[v->next++];
 	pthread_mutex_unlock(&v->lock);
@@ -235,7 +239,7 @@ work(void *arg, int worker_no, Error *err)
 	bool ok = true;
 
 	(void) worker_no;
-	if (!repo_open_again(job->v->repo, &repo, err))
+	if (!verify_open_again(job->v, &repo, err))
 		return false;
 	while (ok && (item = take_pack(job)) != NULL)
 	{
@@ -245,6 +249,8 @@ work(void *arg, int worker_no, Error *err)
 			atomic_fetch_add(&progress->done_bytes, item->size);
 			atomic_fetch_add(&progress->done_items, 1);
 		}
+		if (ok)
+			verify_note(job->v, repo, false);
 	}
 	repo_close(repo);
 	return ok;

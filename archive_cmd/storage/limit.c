@@ -78,6 +78,25 @@ limit_of(const StorageOptions *options)
 	return l;
 }
 
+Limit *
+limit_new(uint64_t bytes_per_second)
+{
+	Limit *l = mem_zalloc(sizeof(*l));
+
+	pthread_mutex_init(&l->lock, NULL);
+	l->download.rate = bytes_per_second;
+	return l;
+}
+
+void
+limit_free(Limit *l)
+{
+	if (l == NULL)
+		return;
+	pthread_mutex_destroy(&l->lock);
+	free(l);
+}
+
 static int64_t
 take(Limit *l, Bucket *b, size_t amount)
 {

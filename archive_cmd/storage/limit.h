@@ -29,6 +29,10 @@ typedef struct Limit Limit;
  */
 extern Limit *limit_of(const StorageOptions *options);
 
+/* One for reading, that is nobody else's; lives until limit_free(). */
+extern Limit *limit_new(uint64_t bytes_per_second);
+extern void limit_free(Limit *l); /* NULL is fine */
+
 /*
  * Wait until this much may pass; return at once when there is no limit or a
  * stop is asked for.  Each returns the microseconds that it waited, which no

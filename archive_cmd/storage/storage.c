@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "storage/fanout.h"
+#include "storage/limit.h"
 
 #define GET_CHUNK ((size_t) 64 * 1024)
 
@@ -397,7 +398,11 @@ storage_read(StorageReader *r, void *buf, size_t cap, size_t *got, Error *err)
 	*got = 0;
 	if (cap == 0)
 		return true;
-	return finish(&c, r->driver->read(r, buf, cap, got, &c.cause), err);
+	if (!finish(&c, r->driver->read(r, buf, cap, got, &c.cause), err))
+		return false;
+	if (r->storage->reading != NULL)
+		limit_download(r->storage->reading, *got);
+	return true;
 }
 
 void

@@ -192,7 +192,9 @@ typedef struct StorageDriver
 struct Storage
 {
 	const StorageDriver *driver;
-	char *where; /* "directory /var/lib/pgdr", for messages */
+	char *where;           /* "directory /var/lib/pgdr", for messages */
+	struct Limit *reading; /* of all who read through it, or NULL; the
+							* caller's (storage/limit.h) */
 };
 struct StorageReader
 {
