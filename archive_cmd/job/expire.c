@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "job/expire_claim.h"
 #include "job/expire_objects.h"
 #include "repo/lease.h"
@@ -74,12 +75,13 @@ remove_late_manifest(Repo *repo, const char *label, ExpireResult *out,
 		return true;
 	if (!lease_is_alive(repo, label, clock_now(), &alive, err))
 		return false;
-	return alive ||
-		   expire_remove_backup(repo, label, &out->leftovers, &out->bytes, err);
+	return alive || expire_remove_manifest(repo, label, &out->leftovers,
+										   &out->bytes, err);
 }
 
 static bool
-remove_leftover(Repo *repo, const char *label, ExpireResult *out, Error *err)
+remove_leftover(Repo *repo, const char *label, const Catalog *left,
+				ExpireResult *out, Error *err)
 {
 	bool leftover;
 
@@ -90,19 +92,34 @@ remove_leftover(Repo *repo, const char *label, ExpireResult *out, Error *err)
 		log_info("backup %s is not interrupted after all and stays", label);
 		return true;
 	}
-	return expire_remove_backup(repo, label, &out->leftovers, &out->bytes,
-								err) &&
+	return expire_remove_parts(repo, label, left, &out->leftovers, &out->bytes,
+							   err) &&
 		   remove_late_manifest(repo, label, out, err);
 }
 
+/* What of it others need, as far as it is known when its manifest is gone. */
 static bool
-remove_complete(Repo *repo, const char *label, ExpireResult *out, Error *err)
+remove_complete(Repo *repo, const char *label, const Catalog *left,
+				ExpireResult *out, Error *err)
+{
+	uint64_t objects = 0;
+	bool there;
+
+	if (!has_manifest(repo, label, &there, err))
+		return false;
+	/* it came back, or could not be removed: that was said */
+	return there ||
+		   expire_remove_parts(repo, label, left, &objects, &out->bytes, err);
+}
+
+static bool
+remove_manifest(Repo *repo, const char *label, ExpireResult *out, Error *err)
 {
 	uint64_t objects = 0;
 
-	if (!expire_remove_backup(repo, label, &objects, &out->bytes, err))
+	if (!expire_remove_manifest(repo, label, &objects, &out->bytes, err))
 		return false;
-	out->backups += objects > 0;
+	out->backups += objects;
 	return true;
 }
 
@@ -187,10 +204,24 @@ claim_backups(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
 	return done;
 }
 
+/* Says so; false when nothing more is to be tried. */
+static bool
+note_failure(const char *label, Error *problem, bool *ok, Error *err)
+{
+	bool stop = problem->code == ERR_CANCELED;
+
+	*ok = false;
+	error_prefix(problem, "could not remove backup %s", label);
+	if (!stop)
+		log_error_object(LOG_WARNING, problem);
+	error_move(err, problem);
+	return !stop;
+}
+
 /* One backup that cannot be removed does not keep the others. */
 static bool
-remove_backups(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
-			   Error *err)
+remove_manifests(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
+				 Error *err)
 {
 	bool ok = true;
 
@@ -199,21 +230,62 @@ remove_backups(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
 		const Decision *d = &plan->decisions[i];
 		Error problem = ERROR_INIT;
 
-		if (d->keep || d->label == NULL)
+		if (d->keep || d->leftover || d->label == NULL)
 			continue;
-		if (d->leftover ? remove_leftover(repo, d->label, out, &problem)
-						: remove_complete(repo, d->label, out, &problem))
-			continue;
-		ok = false;
-		error_prefix(&problem, "could not remove backup %s", d->label);
-		if (problem.code == ERR_CANCELED)
-		{
-			error_move(err, &problem);
+		if (!remove_manifest(repo, d->label, out, &problem) &&
+			!note_failure(d->label, &problem, &ok, err))
 			break;
-		}
-		log_error_object(LOG_WARNING, &problem);
-		error_move(err, &problem);
 	}
+	return ok;
+}
+
+/* Also of those that are long gone, when others needed some of their packs. */
+static bool
+remove_parts(Repo *repo, const RetentionPlan *plan, const Catalog *left,
+			 ExpireResult *out, Error *err)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < plan->decision_count; i++)
+	{
+		const Decision *d = &plan->decisions[i];
+		Error problem = ERROR_INIT;
+
+		if (d->label == NULL || (d->keep && !d->leftover))
+			continue;
+		if (d->leftover ? remove_leftover(repo, d->label, left, out, &problem)
+						: remove_complete(repo, d->label, left, out, &problem))
+			continue;
+		if (!note_failure(d->label, &problem, &ok, err))
+			break;
+	}
+	return ok;
+}
+
+/*
+ * All manifests first: only then it is known which packs nobody needs any
+ * more.  A backup that is begun now can only need what those need that are
+ * left, for it looks whether the one that it is based on is.
+ */
+static bool
+remove_backups(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
+			   Error *err)
+{
+	bool ok = remove_manifests(repo, plan, out, err);
+	Error why = ERROR_INIT;
+	Catalog left;
+
+	if (!thread_check_stop(ok ? err : &why))
+	{
+		error_clear(&why);
+		return false;
+	}
+	if (!catalog_load_backups(repo, &left, ok ? err : &why))
+		ok = false;
+	else
+		ok = remove_parts(repo, plan, &left, out, ok ? err : &why) && ok;
+	catalog_free(&left);
+	error_clear(&why);
 	return ok;
 }
 
@@ -347,15 +419,29 @@ expire_run(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
 /* ---- one backup ---- */
 
 static const char *
-child_of(const Catalog *catalog, const char *label)
+group_of(const Catalog *catalog, const char *label)
 {
 	for (size_t i = 0; i < catalog->backup_count; i++)
 	{
 		const BackupInfo *info = &catalog->backups[i].info;
 
-		if ((info->parent != NULL && strcmp(info->parent, label) == 0) ||
-			backup_has_member(info, label))
+		if (backup_has_member(info, label))
 			return info->label;
+	}
+	return NULL;
+}
+
+/* The backup that is being written and based on it, or NULL. */
+static const char *
+writer_of(const Catalog *catalog, const char *label)
+{
+	for (size_t i = 0; i < catalog->backup_count; i++)
+	{
+		const CatalogBackup *b = &catalog->backups[i];
+
+		if (b->state == BACKUP_RUNNING && b->info.parent != NULL &&
+			strcmp(b->info.parent, label) == 0)
+			return b->info.label;
 	}
 	return NULL;
 }
@@ -386,10 +472,16 @@ may_remove(const Catalog *catalog, const CatalogBackup *b, bool force,
 		   Error *err)
 {
 	const char *label = b->info.label;
-	const char *child = child_of(catalog, label);
+	const char *child = group_of(catalog, label);
+	const char *writer = writer_of(catalog, label);
 
 	if (b->state == BACKUP_RUNNING)
 		return error_set(err, ERR_BUSY, "backup %s is being written", label);
+	if (writer != NULL)
+		return error_set(err, ERR_BUSY,
+						 "backup %s, which is being written, is based on "
+						 "backup %s",
+						 writer, label);
 	if (!may_lift_marks(b, force, err))
 		return false;
 	if (child != NULL)
@@ -428,6 +520,21 @@ still_may_remove(Repo *repo, const char *label, bool force, Error *err)
 	return may;
 }
 
+typedef bool (*RemoveRest)(Repo *repo, const char *label, const Catalog *left,
+						   ExpireResult *out, Error *err);
+
+static bool
+remove_rest(Repo *repo, const char *label, RemoveRest rest, ExpireResult *out,
+			Error *err)
+{
+	Catalog left;
+	bool done = catalog_load_backups(repo, &left, err) &&
+				rest(repo, label, &left, out, err);
+
+	catalog_free(&left);
+	return done;
+}
+
 static bool
 remove_claimed(Repo *repo, const Catalog *catalog, const char *label,
 			   bool force, ExpireResult *out, Error *err)
@@ -440,7 +547,8 @@ remove_claimed(Repo *repo, const Catalog *catalog, const char *label,
 	if (!done)
 		expire_claims_withdraw(repo, &claims);
 	expire_claims_free(&claims);
-	return done && remove_complete(repo, label, out, err);
+	return done && remove_manifest(repo, label, out, err) &&
+		   remove_rest(repo, label, remove_complete, out, err);
 }
 
 static bool
@@ -457,7 +565,7 @@ remove_found(Repo *repo, const Catalog *catalog, const char *label, bool force,
 	if (!may_remove(catalog, b, force, err))
 		return false;
 	if (b->state == BACKUP_INTERRUPTED)
-		return remove_leftover(repo, label, out, err);
+		return remove_rest(repo, label, remove_leftover, out, err);
 	return remove_claimed(repo, catalog, label, force, out, err);
 }
 

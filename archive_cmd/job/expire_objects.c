@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/expire_needed.h"
 #include "repo/quarantine.h"
 #include "repo/verified.h"
 #include "repo/wal_catalog.h"
@@ -30,7 +31,9 @@ typedef struct Victims
 	Victim *items;
 	size_t count;
 	size_t cap;
-	const char *dir;          /* of a backup */
+	const char *dir; /* of a backup */
+	const char *label;
+	const Catalog *left;      /* which must keep what it needs */
 	int64_t before;           /* of quarantine */
 	const WalCutoff *cutoffs; /* of WAL, all of one timeline */
 	size_t cutoff_count;
@@ -102,43 +105,91 @@ remove_victim(Repo *repo, const Victim *victim, bool *there, Error *err)
 
 /* ---- a backup ---- */
 
+/* The number of a pack, or of that whose map it is; 0: it is neither. */
+static uint32_t
+pack_of(const char *rest)
+{
+	const char *digits = NULL;
+
+	if (strncmp(rest, "/data/", 6) == 0)
+		digits = rest + 6;
+	else if (strncmp(rest, "/map/", 5) == 0)
+		digits = rest + 5;
+	return digits != NULL ? (uint32_t) strtoul(digits, NULL, 10) : 0;
+}
+
 static bool
-add_backup_object(void *arg, const StorageEntry *entry, Error *err)
+add_part(void *arg, const StorageEntry *entry, Error *err)
 {
 	Victims *v = arg;
 	const char *rest = entry->name + strlen(v->dir);
-	uint64_t rank = 1;
+	uint32_t pack = pack_of(rest);
 
 	(void) err;
-	if (entry->is_dir)
+	if (entry->is_dir || strcmp(rest, "/manifest") == 0 ||
+		(pack > 0 && expire_is_needed(v->left, v->label, pack)))
 		return true;
-	if (strcmp(rest, "/manifest") == 0)
-		rank = 0; /* from then on there is no backup */
-	else if (strncmp(rest, "/lease/", 7) == 0)
-		rank = 2; /* they say whose leftovers these are */
-	add_victim(v, entry, rank, false);
+	/* the leases say whose leftovers these are */
+	add_victim(v, entry, strncmp(rest, "/lease/", 7) == 0 ? 2 : 1, false);
+	return true;
+}
+
+/* One after the other; of those that were there *objects and *bytes. */
+static bool
+remove_victims(Repo *repo, const Victims *v, uint64_t *objects, uint64_t *bytes,
+			   Error *err)
+{
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < v->count; i++)
+	{
+		bool there;
+
+		ok = remove_victim(repo, &v->items[i], &there, err);
+		if (ok && there)
+		{
+			*objects += 1;
+			*bytes += v->items[i].bytes;
+		}
+	}
+	return ok;
+}
+
+bool
+expire_remove_parts(Repo *repo, const char *label, const Catalog *left,
+					uint64_t *objects, uint64_t *bytes, Error *err)
+{
+	char *dir = repo_backup_dir(label);
+	Victims v = {.dir = dir, .label = label, .left = left};
+	bool ok = list_victims(repo, dir, add_part, &v, err) &&
+			  remove_victims(repo, &v, objects, bytes, err);
+
+	victims_free(&v);
+	free(dir);
+	return ok;
+}
+
+static bool
+add_manifest(void *arg, const StorageEntry *entry, Error *err)
+{
+	Victims *v = arg;
+
+	(void) err;
+	if (!entry->is_dir &&
+		strcmp(entry->name + strlen(v->dir), "/manifest") == 0)
+		add_victim(v, entry, 0, false);
 	return true;
 }
 
 bool
-expire_remove_backup(Repo *repo, const char *label, uint64_t *objects,
-					 uint64_t *bytes, Error *err)
+expire_remove_manifest(Repo *repo, const char *label, uint64_t *objects,
+					   uint64_t *bytes, Error *err)
 {
 	char *dir = repo_backup_dir(label);
 	Victims v = {.dir = dir};
-	bool ok = list_victims(repo, dir, add_backup_object, &v, err);
+	bool ok = storage_list(repo->storage, dir, false, add_manifest, &v, err) &&
+			  remove_victims(repo, &v, objects, bytes, err);
 
-	for (size_t i = 0; ok && i < v.count; i++)
-	{
-		bool there;
-
-		ok = remove_victim(repo, &v.items[i], &there, err);
-		if (ok && there)
-		{
-			*objects += 1;
-			*bytes += v.items[i].bytes;
-		}
-	}
 	victims_free(&v);
 	free(dir);
 	return ok;
@@ -260,19 +311,9 @@ expire_remove_quarantine(Repo *repo, int64_t before, uint64_t *objects,
 						 uint64_t *bytes, Error *err)
 {
 	Victims v = {.before = before};
-	bool ok = list_victims(repo, QUARANTINE_DIR, add_quarantined, &v, err);
+	bool ok = list_victims(repo, QUARANTINE_DIR, add_quarantined, &v, err) &&
+			  remove_victims(repo, &v, objects, bytes, err);
 
-	for (size_t i = 0; ok && i < v.count; i++)
-	{
-		bool there;
-
-		ok = remove_victim(repo, &v.items[i], &there, err);
-		if (ok && there)
-		{
-			*objects += 1;
-			*bytes += v.items[i].bytes;
-		}
-	}
 	victims_free(&v);
 	return ok;
 }

@@ -11,12 +11,19 @@
 #include "job/expire.h"
 
 /*
- * The objects below backup/<label>/, the manifest first and the leases last;
- * *bytes and *objects count up.
+ * The manifest: from then on there is no backup.  *objects and *bytes count up.
  */
-extern bool expire_remove_backup(Repo *repo, const char *label,
-								 uint64_t *objects, uint64_t *bytes,
-								 Error *err);
+extern bool expire_remove_manifest(Repo *repo, const char *label,
+								   uint64_t *objects, uint64_t *bytes,
+								   Error *err);
+
+/*
+ * All else below backup/<label>/, the leases last; but not the packs and maps
+ * that what is left needs.
+ */
+extern bool expire_remove_parts(Repo *repo, const char *label,
+								const Catalog *left, uint64_t *objects,
+								uint64_t *bytes, Error *err);
 
 /*
  * Segments, .partial and .backup files, oldest first; never a history.  The

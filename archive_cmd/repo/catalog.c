@@ -219,7 +219,6 @@ catalog_backup_free(CatalogBackup *b)
 {
 	backup_info_free(&b->info);
 	error_clear(&b->problem);
-	free(b->base);
 }
 
 /* By time, system identifier and timeline; those without a time last. */
@@ -327,6 +326,16 @@ catalog_find_wal_ok(Catalog *catalog)
 		if (b->state == BACKUP_COMPLETE)
 			b->wal_ok = wal_is_here(catalog, &b->info);
 	}
+}
+
+bool
+catalog_load_backups(Repo *repo, Catalog *out, Error *err)
+{
+	memset(out, 0, sizeof(*out));
+	if (load_backups(repo, out, err))
+		return true;
+	catalog_free(out);
+	return false;
 }
 
 bool

@@ -28,7 +28,8 @@ extern const char *backup_state_name(BackupState state);
 typedef struct CatalogBackup
 {
 	BackupState state;
-	BackupInfo info;     /* only label unless state is COMPLETE */
+	BackupInfo info;     /* only label unless state is COMPLETE; of RUNNING
+						  * parent too, as its lease says */
 	Error problem;       /* of UNREADABLE */
 	int64_t verified_at; /* last verification mark, 0: never */
 	bool verified_ok;    /* its result */
@@ -40,7 +41,6 @@ typedef struct CatalogBackup
 	int64_t pinned_until;  /* 0: not pinned; INT64_MAX: without an end */
 	bool standalone;       /* of the WAL behind it some was given up */
 	bool marks_unreadable; /* and may have said it is pinned or held */
-	char *base; /* of RUNNING: the backup that it is based on, or NULL */
 } CatalogBackup;
 
 /* A run of segments without a gap on one timeline. */
@@ -89,6 +89,8 @@ typedef struct Catalog
 
 /* with_times: also read the commit times at the ends of each range. */
 extern bool catalog_load(Repo *repo, bool with_times, Catalog *out, Error *err);
+/* The backups alone; whether their WAL is here is not known. */
+extern bool catalog_load_backups(Repo *repo, Catalog *out, Error *err);
 extern void catalog_free(Catalog *catalog);
 
 /*

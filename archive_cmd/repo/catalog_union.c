@@ -39,10 +39,11 @@ copy_backup(const CatalogBackup *from, CatalogBackup *to, Error *err)
 	*to = *from;
 	to->problem = (Error) ERROR_INIT;
 	error_copy(&to->problem, &from->problem);
-	to->base = from->base != NULL ? mem_strdup(from->base) : NULL;
 	if (from->state == BACKUP_COMPLETE)
 		return backup_info_copy(&from->info, &to->info, err);
 	to->info = (BackupInfo){.label = mem_strdup(from->info.label)};
+	if (from->info.parent != NULL)
+		to->info.parent = mem_strdup(from->info.parent);
 	return true;
 }
 

@@ -19,15 +19,16 @@ const char *
 retention_rule_name(RetentionRule rule)
 {
 	static const char *const names[RULE_COUNT] = {
-		[RULE_HOLD] = "hold",         [RULE_PIN] = "pin",
-		[RULE_DOUBT] = "doubt",       [RULE_RUNNING] = "running",
-		[RULE_BASE] = "base",         [RULE_MEMBER] = "member",
-		[RULE_ARCHIVAL] = "archival", [RULE_FULL] = "full",
-		[RULE_LAST] = "last",         [RULE_TIME] = "time",
-		[RULE_HOURLY] = "hourly",     [RULE_DAILY] = "daily",
-		[RULE_WEEKLY] = "weekly",     [RULE_MONTHLY] = "monthly",
-		[RULE_YEARLY] = "yearly",     [RULE_MINIMUM] = "minimum",
-		[RULE_NONE] = "none",         [RULE_WAL] = "wal"};
+		[RULE_HOLD] = "hold",       [RULE_PIN] = "pin",
+		[RULE_DOUBT] = "doubt",     [RULE_RUNNING] = "running",
+		[RULE_BASE] = "base",       [RULE_MEMBER] = "member",
+		[RULE_PACKS] = "packs",     [RULE_ARCHIVAL] = "archival",
+		[RULE_FULL] = "full",       [RULE_LAST] = "last",
+		[RULE_TIME] = "time",       [RULE_HOURLY] = "hourly",
+		[RULE_DAILY] = "daily",     [RULE_WEEKLY] = "weekly",
+		[RULE_MONTHLY] = "monthly", [RULE_YEARLY] = "yearly",
+		[RULE_MINIMUM] = "minimum", [RULE_NONE] = "none",
+		[RULE_WAL] = "wal"};
 
 	return names[rule];
 }
@@ -135,10 +136,26 @@ retention_drop(Fate *fate, const char *fmt, ...)
 	va_end(ap);
 }
 
+/* A backup that needs packs of this one, or NULL. */
+static const char *
+who_needs(const Catalog *catalog, const char *label)
+{
+	for (size_t i = 0; i < catalog->backup_count; i++)
+	{
+		const CatalogBackup *b = &catalog->backups[i];
+
+		if (b->state == BACKUP_COMPLETE && backup_info_depends(&b->info, label))
+			return b->info.label;
+	}
+	return NULL;
+}
+
 /* Those without a manifest, or without a readable one. */
 static void
-decide_unfinished(Fate *fate)
+decide_unfinished(const Catalog *catalog, Fate *fate)
 {
+	const char *other;
+
 	switch (fate->backup->state)
 	{
 		case BACKUP_COMPLETE:
@@ -147,9 +164,16 @@ decide_unfinished(Fate *fate)
 			retention_keep(fate, RULE_RUNNING, "It is being written.");
 			break;
 		case BACKUP_INTERRUPTED:
-			retention_drop(fate,
-						   "It was interrupted: it has no manifest, and its "
-						   "lease has run out.");
+			other = who_needs(catalog, fate->backup->info.label);
+			if (other != NULL)
+				retention_keep(fate, RULE_PACKS,
+							   "It is no backup any more; packs of it stay "
+							   "that backup %s needs.",
+							   other);
+			else
+				retention_drop(fate,
+							   "It was interrupted: it has no manifest, and "
+							   "its lease has run out.");
 			break;
 		case BACKUP_UNREADABLE:
 			retention_keep(fate, RULE_DOUBT,
@@ -263,7 +287,7 @@ retention_decide(const Catalog *catalog, const RetentionPolicy *policy,
 	{
 		r.fates[i].backup = &catalog->backups[i];
 		r.fates[i].flaw = retention_flaw(catalog, &catalog->backups[i]);
-		decide_unfinished(&r.fates[i]);
+		decide_unfinished(catalog, &r.fates[i]);
 	}
 	/* each series when its first backup comes up */
 	for (size_t i = 0; i < catalog->backup_count; i++)

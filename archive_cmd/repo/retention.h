@@ -48,6 +48,7 @@ typedef enum RetentionRule
 	RULE_RUNNING,
 	RULE_BASE,   /* of a backup that is being written */
 	RULE_MEMBER, /* of a group */
+	RULE_PACKS,  /* no backup any more, but others need packs of it */
 	RULE_ARCHIVAL,
 	RULE_FULL,
 	RULE_LAST,
@@ -72,7 +73,8 @@ typedef struct Decision
 								 * - 0/3000000" */
 	const char *label; /* of the backup, NULL for WAL */
 	bool keep;
-	bool leftover;   /* of an interrupted backup: has no manifest */
+	bool leftover;   /* has no manifest: interrupted, or removed; if it stays,
+					  * it is because of some of its packs */
 	bool standalone; /* stays, and WAL behind it goes */
 	uint32_t rules;  /* that keep it: bits 1 << RetentionRule */
 	char *reason;    /* a sentence */

@@ -298,8 +298,8 @@ apply_base(const Retention *r, Fate *fate)
 	{
 		const CatalogBackup *b = r->fates[i].backup;
 
-		if (b->state == BACKUP_RUNNING && b->base != NULL &&
-			strcmp(b->base, fate->backup->info.label) == 0)
+		if (b->state == BACKUP_RUNNING && b->info.parent != NULL &&
+			strcmp(b->info.parent, fate->backup->info.label) == 0)
 			retention_keep(fate, RULE_BASE,
 						   "Backup %s, which is being written, is based on it.",
 						   b->info.label);

@@ -110,7 +110,7 @@ add_unfinished(World *w, BackupState what)
 	w->backups[i] = (CatalogBackup){.state = what,
 									.info = {.label = w->labels[i]}};
 	if (what == BACKUP_RUNNING && w->n > 0)
-		w->backups[i].base = w->labels[draw((uint32_t) w->n)];
+		w->backups[i].info.parent = w->labels[draw((uint32_t) w->n)];
 }
 
 static void
@@ -406,8 +406,8 @@ is_base(const World *w, int i)
 {
 	const CatalogBackup *last = &w->backups[w->n];
 
-	return (int) w->catalog.backup_count > w->n && last->base != NULL &&
-		   last->base == w->backups[i].info.label;
+	return (int) w->catalog.backup_count > w->n && last->info.parent != NULL &&
+		   last->info.parent == w->backups[i].info.label;
 }
 
 static bool
