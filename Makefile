@@ -118,7 +118,7 @@ demo-built:
 	@$(run) demo
 
 bench-built:
-	$(MAKE) -C archive_cmd cpu-limit
+	$(MAKE) -C archive_cmd bench-programs
 	@$(run) bench $(BENCH)
 
 else # no PGXS

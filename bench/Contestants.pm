@@ -4,11 +4,15 @@
 #	my $c = Contestants->pgdr($corpus, $name, %keys)		# keys of [global]
 #	my $c = Contestants->pgbackrest($corpus, $name, %options)
 #	$c->reset						# an empty repository and spool
-#	$c->push($segment), ->get($segment, $to), ->backup, ->restore($dir)
+#	$c->push($segment), ->get($segment, $to), ->restore($dir)
+#	$c->backup, ->backup('incremental')
+#	$c->keep, ->back				# notes what a repository holds; has that again
 #	$c->restore_command				# for postgresql.conf
 #	$c->stored						# bytes in the repository
+#	$c->drop						# the repository is needed no more
 #
 # store => 's3' puts the repository into the S3 server of $corpus->s3.
+# PGBACKREST names another pgBackRest than that on the PATH.
 
 package Contestants;
 
@@ -19,8 +23,17 @@ use Bench;
 use Exporter 'import';
 use File::Path qw(make_path remove_tree);
 use PgDr qw(spew slurp_bytes);
+use PostgreSQL::Test::Utils ();
 
-our @EXPORT = qw(cpu_limit);
+our @EXPORT = qw(command_limit cpu_limit pgbackrest_program);
+
+# bench/setup.sh puts one of a newer Debian release there.
+my $newer = '/var/lib/pgdr-bench/pgbackrest';
+
+sub pgbackrest_program
+{
+	return $ENV{PGBACKREST} || (-x $newer ? $newer : 'pgbackrest');
+}
 
 sub pgdr { my $class = shift; return Contestants::Pgdr->make(@_) }
 sub pgbackrest { my $class = shift; return Contestants::Pgbackrest->make(@_) }
@@ -37,6 +50,20 @@ sub cpu_limit
 			  run_all("$ENV{TESTDIR}/bench/cpu_limit", 2, 1, 1, @files);
 			return \$seconds;
 		},
+	};
+}
+
+# What other programs need for a part of the work: a shell command that finds
+# the names of the files in $1.
+sub command_limit
+{
+	my ($label, $command, @files) = @_;
+	my $list = PostgreSQL::Test::Utils::tempdir() . '/files';
+
+	PgDr::spew($list, join '', map { "$_\n" } @files);
+	return {
+		name => "limit: $label",
+		run => sub { run_all('sh', '-c', $command, 'sh', $list) },
 	};
 }
 
@@ -87,10 +114,40 @@ sub forget
 
 sub stored
 {
+	my ($self, $below) = @_;
+	my $path = defined $below ? "/$below" : '';
+
+	return $self->corpus->s3->stored($self->{name} . $path) if $self->{store} eq 's3';
+	my ($bytes) = run_all('du', '-s', '-b', "$self->{dir}/repo$path") =~ /^(\d+)/;
+	return $bytes;
+}
+
+# Nobody changes a file in place, so that other names of the same files do.
+sub keep
+{
 	my ($self) = @_;
 
-	my ($bytes) = run_all('du', '-s', '-B1', "$self->{dir}/repo") =~ /^(\d+)/;
-	return $bytes;
+	run_all('rm', '-rf', "$self->{dir}/kept");
+	run_all('cp', '-al', "$self->{dir}/repo", "$self->{dir}/kept");
+	return;
+}
+
+sub back
+{
+	my ($self) = @_;
+
+	run_all('rm', '-rf', "$self->{dir}/repo");
+	run_all('cp', '-al', "$self->{dir}/kept", "$self->{dir}/repo");
+	return;
+}
+
+sub drop
+{
+	my ($self) = @_;
+
+	remove_tree("$self->{dir}/repo", "$self->{dir}/kept", "$self->{dir}/spool");
+	$self->corpus->s3->wipe($self->{name}) if $self->{store} eq 's3';
+	return;
 }
 
 sub command
@@ -111,8 +168,7 @@ package Contestants::Pgdr
 		my $text = PgDr::slurp_bytes($self->corpus->pg->config);
 		my %keys = ('spool-path' => "$self->{dir}/spool", %{ $self->{options} });
 		my $section = $self->{store} eq 's3'
-		  ? $self->corpus->s3->section('local', path => $self->{name},
-			'total-timeout' => '5min', 'stall-timeout' => '30s', retries => 8)
+		  ? $self->corpus->s3->section($self->{name})
 		  : "[repo:local]\ntype = posix\npath = $self->{dir}/repo\n";
 
 		$text =~ s/^\[repo:local\].*\z/$section/ms;
@@ -139,9 +195,7 @@ package Contestants::Pgdr
 	{
 		my ($self) = @_;
 
-		File::Path::remove_tree("$self->{dir}/repo", "$self->{dir}/spool");
-		$self->corpus->s3->s3cmd('del', '--recursive', '--force',
-			"s3://backups/$self->{name}/") if $self->{store} eq 's3';
+		$self->drop;
 		mkdir "$self->{dir}/spool", 0700;
 		Bench::run_all('pgdr', '--config', $self->{config}, 'repo-init');
 		return;
@@ -167,8 +221,9 @@ package Contestants::Pgdr
 
 	sub backup
 	{
-		my ($self) = @_;
-		return Bench::run_all('pgdr', '--config', $self->{config}, 'backup');
+		my ($self, $type) = @_;
+		return Bench::run_all('pgdr', '--config', $self->{config}, 'backup',
+			'--type', $type // 'full');
 	}
 
 	sub restore
@@ -189,7 +244,7 @@ package Contestants::Pgbackrest
 		my $pg = $self->corpus->pg;
 		my $dir = $self->{dir};
 		my %options = (
-			'repo1-path' => $self->{store} eq 's3' ? "/$self->{name}" : "$dir/repo",
+			'repo1-path' => "$dir/repo",
 			'compress-type' => 'zst',
 			'compress-level' => 1,
 			'process-max' => 2,
@@ -200,7 +255,7 @@ package Contestants::Pgbackrest
 			'log-level-file' => 'off',
 			'archive-check' => 'n',
 			'start-fast' => 'y',
-			$self->{store} eq 's3' ? $self->corpus->s3_for_pgbackrest : (),
+			$self->{store} eq 's3' ? $self->corpus->s3->options($self->{name}) : (),
 			%{ $self->{options} });
 		my $text = "[global]\n"
 		  . join('', map { "$_=$options{$_}\n" } sort keys %options)
@@ -215,17 +270,21 @@ package Contestants::Pgbackrest
 	sub args
 	{
 		my ($self, @args) = @_;
-		return ('pgbackrest', "--config=$self->{config}", '--stanza=main', @args);
+		return (Contestants::pgbackrest_program(), "--config=$self->{config}", '--stanza=main', @args);
 	}
 
 	sub reset
 	{
 		my ($self) = @_;
 
-		File::Path::remove_tree("$self->{dir}/repo", "$self->{dir}/spool");
-		$self->corpus->s3->s3cmd('del', '--recursive', '--force',
-			"s3://backups/$self->{name}/") if $self->{store} eq 's3';
-		Bench::run_all($self->args('stanza-create'));
+		# a segment that the server was archiving until now may come behind
+		for my $try (1 .. 10)
+		{
+			$self->drop;
+			return if eval { Bench::run_all($self->args('stanza-create')); 1 };
+			die $@ if $try == 10;
+			sleep 1;
+		}
 		return;
 	}
 
@@ -250,8 +309,9 @@ package Contestants::Pgbackrest
 
 	sub backup
 	{
-		my ($self, @more) = @_;
-		return Bench::run_all($self->args('backup', '--type=full', @more));
+		my ($self, $type) = @_;
+		return Bench::run_all($self->args('backup',
+			'--type=' . ($type ? $type =~ s/incremental/incr/r : 'full')));
 	}
 
 	sub restore

@@ -5,8 +5,9 @@
 #	my $corpus = Corpus->new;			# takes a minute or two
 #	$corpus->pg							# PgDr
 #	$corpus->segments					# their names, in order
-#	$corpus->all_ready					# as before any was archived
+#	$corpus->all_ready, ->all_done		# as before any was archived, and after
 #	$corpus->bytes						# of the data directory, without WAL
+#	$corpus->s3							# the S3 server, started when it is needed
 
 package Corpus;
 
@@ -16,6 +17,7 @@ use warnings;
 use Bench;
 use Carp qw(confess);
 use PgDr;
+use S3;
 
 my $SEGMENTS = $ENV{BENCH_SEGMENTS} // 64;
 
@@ -51,6 +53,23 @@ sub pgdata { return $_[0]->{pg}->data_dir }
 sub segments { return @{ $_[0]->{segments} } }
 sub wal_dir { return $_[0]->pgdata . '/pg_wal' }
 
+sub s3
+{
+	my ($self) = @_;
+
+	$self->{s3} //= S3->server($self->pg->dir . '/s3');
+	return $self->{s3};
+}
+
+sub stop
+{
+	my ($self) = @_;
+
+	$self->{s3}->stop if $self->{s3};
+	$self->pg->stop;
+	return;
+}
+
 # What the server does itself would disturb the measuring.
 sub archive_with
 {
@@ -71,9 +90,10 @@ sub fill
 		int(scale() * 0.6) + 1, 'postgres');
 	my $documents = scale() * 20_000;
 	# many small files, as schemas have them
+	my $small = scale() < 10 ? 20 : 400;
 	$pg->safe_psql('postgres', qq{
 SELECT format('CREATE TABLE small_%s (id int PRIMARY KEY, t text)', n)
-FROM generate_series(1, 400) n \\gexec
+FROM generate_series(1, $small) n \\gexec
 CREATE TABLE documents AS
 SELECT n AS id, md5(n::text) AS hash, repeat(md5((n % 97)::text), 5) AS body
 FROM generate_series(1, $documents) n;
@@ -116,6 +136,7 @@ CHECKPOINT});
 	my @ready = $self->ready;
 	confess 'too little WAL' if @ready < $SEGMENTS;
 	$self->{segments} = [ @ready[ 0 .. $SEGMENTS - 1 ] ];
+	$self->all_done;
 	return;
 }
 
@@ -130,6 +151,16 @@ sub all_ready
 		  if -e "$status/$segment.done";
 		-e "$status/$segment.ready" or confess "no $segment.ready";
 	}
+	return;
+}
+
+# Else the archiver would send them while something else is measured.
+sub all_done
+{
+	my ($self) = @_;
+	my $status = $self->wal_dir . '/archive_status';
+
+	-e "$status/$_.done" || $self->done($_) for $self->segments;
 	return;
 }
 

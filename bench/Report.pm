@@ -1,5 +1,9 @@
 # Report.pm
 #	  What was measured, as JSON, as a table and as plots.
+#
+#	my $report = Report->new($dir)		# with what an earlier run left there
+#	$report->add($case, $seconds, @results)
+#	$report->write_all
 
 package Report;
 
@@ -7,19 +11,59 @@ use strict;
 use warnings;
 
 use Bench;
+use Contestants;
 use File::Path qw(make_path);
 use JSON::PP;
+use Plot;
+use POSIX qw(strftime);
+use Targets;
 
-# Writes results.json, results.md and a plot of each result into a directory.
+sub new
+{
+	my ($class, $dir) = @_;
+	my $self = bless { dir => $dir, data => { results => [] } }, $class;
+
+	$self->{data} = load("$dir/results.json") if -f "$dir/results.json";
+	return $self;
+}
+
+sub load
+{
+	my ($file) = @_;
+
+	open my $from, '<', $file or die "$file: $!\n";
+	my $text = do { local $/; <$from> };
+	return decode_json($text);
+}
+
+sub data { return $_[0]->{data} }
+
+# In the place of what the case gave before.
+sub add
+{
+	my ($self, $case, $seconds, @results) = @_;
+	my $data = $self->{data};
+	my $measured = strftime('%Y-%m-%d %H:%M:%SZ', gmtime);
+
+	$data->{machine} = machine();
+	$data->{cases}{$case} = { seconds => 0 + sprintf('%.1f', $seconds), measured => $measured };
+	$data->{results} = [ (grep { $_->{case} ne $case } @{ $data->{results} }),
+		map { { %$_, case => $case, measured => $measured } } @results ];
+	return;
+}
+
+# Writes results.json, results.md and a plot of each result.
 sub write_all
 {
-	my ($dir, @results) = @_;
-	my $data = { machine => machine(), results => \@results };
+	my ($self) = @_;
+	my $dir = $self->{dir};
+	my $data = $self->{data};
 
 	make_path($dir);
+	$data->{bars} = [ Targets::judge(@{ $data->{results} }) ];
 	spew("$dir/results.json", JSON::PP->new->canonical->pretty->encode($data));
-	spew("$dir/results.md", table($data));
-	plot($dir, $_) for @results;
+	spew("$dir/results.md", "# Results\n\n" . tables($data));
+	Plot::draw_all($dir, @{ $data->{results} });
 	return;
 }
 
@@ -27,9 +71,10 @@ sub spew
 {
 	my ($file, $text) = @_;
 
-	open my $to, '>', $file or die "$file: $!\n";
+	open my $to, '>', "$file.new" or die "$file: $!\n";
 	print $to $text;
 	close $to or die "$file: $!\n";
+	rename "$file.new", $file or die "$file: $!\n";
 	return;
 }
 
@@ -44,7 +89,7 @@ sub first_match
 
 sub machine
 {
-	my ($pgbackrest) = run_all('pgbackrest', 'version') =~ /(\S+)$/;
+	my ($pgbackrest) = run_all(pgbackrest_program(), 'version') =~ /(\S+)$/;
 	my ($postgres) = run_all('postgres', '--version') =~ /(\d\S*)/;
 
 	return {
@@ -54,127 +99,84 @@ sub machine
 		kernel => first_match('/proc/sys/kernel/osrelease', qr/^(\S+)/),
 		pgbackrest => $pgbackrest,
 		postgresql => $postgres,
+		scale => scale(),
 	};
 }
 
-sub table
+sub row { return '| ' . join(' | ', @_) . " |\n" }
+sub rule { my ($n) = @_; return '|' . '---|' x $n . "\n" }
+
+# All as Markdown, without a headline; plots lie in this directory.
+sub tables
 {
-	my ($data) = @_;
+	my ($data, $plots) = @_;
 	my $m = $data->{machine};
-	my $text = "# Results\n\n$m->{cpus} CPUs ($m->{cpu}), Linux $m->{kernel}, "
+	my $text = "$m->{cpus} CPUs ($m->{cpu}), Linux $m->{kernel}, "
 	  . "PostgreSQL $m->{postgresql}, pgBackRest $m->{pgbackrest}. The ratio says how "
-	  . "many times as long as pgdr another one takes in the same run.\n";
+	  . "many times as long as pgdr another one takes in the same run. "
+	  . "MB are 10^6 bytes; memory is that of the largest process.\n\n## Bars\n\n"
+	  . bars($data);
 
 	for my $r (@{ $data->{results} })
 	{
-		if ($r->{growth})
-		{
-			$text .= growth_table($r);
-			next;
-		}
-		$text .= "\n## $r->{title}\n\nMedian of $r->{rounds}.\n\n"
-		  . "| | seconds | " . ($r->{count} ? "ms per $r->{unit} | " : '')
-		  . "MB/s | CPU seconds | memory, MB | ratio |\n|---|---|"
-		  . ($r->{count} ? '---|' : '') . "---|---|---|---|\n";
-		for my $c (@{ $r->{contestants} })
-		{
-			$text .= sprintf "| %s | %.3f | %s%s | %.2f | %.0f | %.2f |\n", $c->{name},
-			  $c->{seconds}, $r->{count} ? sprintf('%.2f | ', $c->{ms_each}) : '',
-			  $c->{mb_per_s} ? sprintf('%.0f', $c->{mb_per_s}) : '',
-			  $c->{cpu_seconds}, $c->{max_kilobytes} / 1024, $c->{ratio};
-		}
+		$text .= "\n## $r->{title}\n\n";
+		$text .= $r->{growth} ? growth_table($r) : $r->{facts} ? facts($r) : comparison($r);
+		$text .= "\n![]($plots/" . Plot::name($r) . ")\n" if $plots && Plot::is_drawn($r);
 	}
 	return $text;
+}
+
+sub comparison
+{
+	my ($r) = @_;
+	my @columns = columns($r);
+
+	return "Median of $r->{rounds}, $r->{measured}.\n\n"
+	  . row('', map { $_->[0] } @columns) . rule(@columns + 1)
+	  . join('', map { my $c = $_; row($c->{name}, map { cell($_, $c) } @columns) }
+		@{ $r->{contestants} });
 }
 
 sub growth_table
 {
 	my ($r) = @_;
 	my @names = map { $_->{name} } @{ $r->{growth}[0]{contestants} };
-	my $text = "\n## $r->{title}\n\nMilliseconds for each.\n\n| "
-	  . join(' | ', $r->{unit}, @names) . " |\n|" . '---|' x (@names + 1) . "\n";
 
-	for my $p (@{ $r->{growth} })
-	{
-		$text .= '| ' . join(' | ', $p->{x},
-			map { sprintf '%.3f', $_->{ms_each} } @{ $p->{contestants} }) . " |\n";
-	}
-	return $text;
+	return "Milliseconds for each (and MB of memory), $r->{measured}.\n\n"
+	  . row($r->{unit}, @names) . rule(@names + 1)
+	  . join '', map {
+		row($_->{x}, map { sprintf '%.3f (%.0f)', $_->{ms_each}, $_->{max_kilobytes} / 1024 }
+			@{ $_->{contestants} })
+	  } @{ $r->{growth} };
 }
 
-sub plot
+sub facts
 {
-	my ($dir, $r) = @_;
-	my $name = lc($r->{title}) =~ s/[^a-z0-9]+/-/gr;
+	my ($r) = @_;
 
-	return $r->{growth} ? plot_lines("$dir/$name.svg", $r) : plot_bars("$dir/$name.svg", $r);
+	return row('', $r->{title}) . rule(2) . join '', map { row(@$_) } @{ $r->{facts} };
 }
 
-sub draw
+sub bars
 {
-	my ($commands) = @_;
+	my ($data) = @_;
 
-	open my $to, '|-', 'gnuplot' or die "gnuplot: $!\n";
-	print $to $commands;
-	close $to or die "gnuplot could not draw\n";
-	return;
+	return row('what', 'measured', 'at least', '', 'aim', '') . rule(6)
+	  . join '', map {
+		row($_->{what}, $_->{value} // '', $_->{bound} // '', $_->{met}, $_->{aim} // '',
+			$_->{aim_met} // '')
+	  } @{ $data->{bars} };
 }
 
-sub plot_lines
+sub bars_as_text
 {
-	my ($file, $r) = @_;
-	my @names = map { $_->{name} } @{ $r->{growth}[0]{contestants} };
-	my $rows = join '', map { join(' ', $_->{x}, map { $_->{ms_each} } @{ $_->{contestants} }) . "\n" }
-	  @{ $r->{growth} };
-	my $lines = join ', ', map {
-		"\$rows using 1:" . ($_ + 2) . " with linespoints linewidth 2 title '$names[$_]'"
-	} 0 .. $#names;
+	my ($self) = @_;
 
-	return draw(<<"END");
-set terminal svg size 860,420 font 'sans,13' background 'white'
-set output '$file'
-set title '$r->{title}'
-\$rows << EOD
-${rows}EOD
-set logscale x
-set yrange [0:*]
-set xlabel '$r->{unit}'
-set ylabel 'ms for each'
-set grid
-plot $lines
-END
-}
-
-# Bars, the shortest time at the top.
-sub plot_bars
-{
-	my ($file, $r) = @_;
-	my @c = sort { $b->{seconds} <=> $a->{seconds} } @{ $r->{contestants} };
-	my $row = 0;
-	my $rows = join '', map {
-		my $ours = $_->{name} =~ /^pgdr/ ? 1 : 0;
-		my $label = $_->{name} =~ s/"/'/gr;
-		sprintf "%d %.5f %d \"%s\" \"%.2f s\"\n", $row++, $_->{seconds}, $ours, $label,
-		  $_->{seconds}
-	} @c;
-	my $height = 90 + 34 * @c;
-
-	return draw(<<"END");
-set terminal svg size 860,$height font 'sans,13' background 'white'
-set output '$file'
-set title '$r->{title} (seconds, median of $r->{rounds})'
-\$bars << EOD
-${rows}EOD
-set yrange [-0.6:@{[ @c - 0.4 ]}]
-set xrange [0:*]
-set grid xtics
-unset key
-set border 3
-set tics nomirror
-plot \$bars using (\$2/2):1:(\$2/2):(0.34):(\$3 > 0 ? 0x2266aa : 0xaaaaaa):ytic(4) \\
-	with boxxyerror fillstyle solid linecolor rgb variable, \\
-	\$bars using 2:1:5 with labels left offset 0.5,0
-END
+	return join "\n", map {
+		sprintf '%-12s %s: %s', $_->{met}, $_->{what},
+		  $_->{value} ? "$_->{value} (" . join(', ', grep { defined }
+			$_->{bound}, $_->{aim} && "aim $_->{aim}: $_->{aim_met}") . ')' : '-'
+	} @{ $self->{data}{bars} };
 }
 
 1;

@@ -47,6 +47,22 @@ copy_tree()
 	chown -R postgres: "$1"
 }
 
+# Results are added to those that are there already.
+results=${BENCH_OUT:-bench-results}
+
+lend_results()
+{
+	mkdir -p "$1/bench-results"
+	[ ! -d "$results" ] || cp -r "$results/." "$1/bench-results/"
+	chown -R postgres: "$1/bench-results"
+}
+
+bring_results()
+{
+	mkdir -p "$results"
+	cp -r --no-preserve=ownership "$1/bench-results/." "$results/"
+}
+
 # Every test there is: regression tests, programs, scripts.
 all_tests()
 {
@@ -64,9 +80,11 @@ if [ "$(id -u)" -eq 0 ]
 then
 	scratch=$(mktemp -d "${TMPDIR:-/tmp}/dr-XXXXXX")
 	copy_tree "$scratch"
+	[ "$action" != bench ] || lend_results "$scratch"
 	status=0
-	runuser -u postgres -- env HOME="$scratch" PG_CONFIG="$pg_config" \
+	runuser -u postgres -- env HOME="$scratch" PG_CONFIG="$pg_config" BENCH_OUT= \
 		"$scratch/tests/run.sh" "$action" "$@" || status=$?
+	[ "$action" != bench ] || bring_results "$scratch"
 	if [ $status -eq 0 ]
 	then
 		rm -rf "$scratch"

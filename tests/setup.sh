@@ -17,6 +17,7 @@ packages=(
 	clang clang-format valgrind
 	perl libipc-run-perl
 	openssl curl s3cmd ceph-mon ceph-osd radosgw ceph-common
+	pgbackrest gnuplot-nox
 )
 
 # A Node.js of another origin has npm in it and does not go with Debian's.

@@ -1,10 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * digest.c
- *	  SHA-256, HMAC and MD5; hexadecimal and base64.
- *
- * SHA-256 by the CPU's instructions where it has them (base/sha256_cpu.h), all
- * else by OpenSSL's EVP.
+ *	  SHA-256 and MD5 by OpenSSL; hexadecimal and base64.
  *
  * A hash that could not be computed must never look like one that was: the
  * library calls here fail only when memory is exhausted or the library is
@@ -19,7 +16,6 @@
 
 #include "base/digest_openssl.h"
 #include "base/mem.h"
-#include "base/sha256_cpu.h"
 
 static void
 require(bool done)
@@ -41,8 +37,7 @@ load_library(void)
 
 struct Sha256
 {
-	EVP_MD_CTX *ctx; /* NULL: cpu is used */
-	Sha256Cpu cpu;
+	SHA256_CTX ctx;
 };
 
 Sha256 *
@@ -50,115 +45,37 @@ sha256_new(void)
 {
 	Sha256 *h = mem_zalloc(sizeof(Sha256));
 
-	if (sha256_cpu_can())
-	{
-		sha256_cpu_begin(&h->cpu);
-		return h;
-	}
 	load_library();
-	h->ctx = EVP_MD_CTX_new();
-	require(h->ctx != NULL);
-	require(EVP_DigestInit_ex(h->ctx, EVP_sha256(), NULL) == 1);
+	require(SHA256_Init(&h->ctx) == 1);
 	return h;
 }
 
 void
 sha256_add(Sha256 *h, const void *data, size_t len)
 {
-	if (h->ctx == NULL)
-		sha256_cpu_add(&h->cpu, data, len);
-	else
-		require(EVP_DigestUpdate(h->ctx, data, len) == 1);
+	require(SHA256_Update(&h->ctx, data, len) == 1);
 }
 
 void
 sha256_final(Sha256 *h, uint8_t out[SHA256_LEN])
 {
-	if (h->ctx == NULL)
-	{
-		sha256_cpu_end(&h->cpu, out);
-		sha256_cpu_begin(&h->cpu);
-		return;
-	}
-	require(EVP_DigestFinal_ex(h->ctx, out, NULL) == 1);
-	/* a NULL type keeps the algorithm and saves looking it up again */
-	require(EVP_DigestInit_ex(h->ctx, NULL, NULL) == 1);
+	require(SHA256_Final(out, &h->ctx) == 1 && SHA256_Init(&h->ctx) == 1);
 }
 
 void
 sha256_free(Sha256 *h)
 {
-	if (!h)
-		return;
-	if (h->ctx != NULL)
-		EVP_MD_CTX_free(h->ctx);
 	free(h);
 }
 
 void
 sha256_once(const void *data, size_t len, uint8_t out[SHA256_LEN])
 {
-	Sha256Cpu cpu;
+	SHA256_CTX ctx;
 
-	if (sha256_cpu_can())
-	{
-		sha256_cpu_begin(&cpu);
-		sha256_cpu_add(&cpu, data, len);
-		sha256_cpu_end(&cpu, out);
-		return;
-	}
 	load_library();
-	require(EVP_Digest(data, len, out, NULL, EVP_sha256(), NULL) == 1);
-}
-
-/* One of the two hashes of HMAC (RFC 2104): of the padded key and the data. */
-static void
-hmac_pass(const uint8_t block[SHA256_BLOCK], uint8_t pad, const void *data,
-		  size_t len, uint8_t out[SHA256_LEN])
-{
-	uint8_t padded[SHA256_BLOCK];
-	Sha256Cpu cpu;
-
-	for (int i = 0; i < SHA256_BLOCK; i++)
-		padded[i] = block[i] ^ pad;
-	sha256_cpu_begin(&cpu);
-	sha256_cpu_add(&cpu, padded, sizeof(padded));
-	sha256_cpu_add(&cpu, data, len);
-	sha256_cpu_end(&cpu, out);
-	explicit_bzero(padded, sizeof(padded));
-	explicit_bzero(&cpu, sizeof(cpu));
-}
-
-static void
-hmac_cpu(const uint8_t *key, size_t key_len, const void *data, size_t len,
-		 uint8_t out[SHA256_LEN])
-{
-	uint8_t block[SHA256_BLOCK] = {0};
-	uint8_t inner[SHA256_LEN];
-
-	if (key_len > sizeof(block))
-		sha256_once(key, key_len, block);
-	else if (key_len > 0)
-		memcpy(block, key, key_len);
-	hmac_pass(block, 0x36, data, len, inner);
-	hmac_pass(block, 0x5c, inner, sizeof(inner), out);
-	explicit_bzero(block, sizeof(block));
-}
-
-void
-hmac_sha256(const uint8_t *key, size_t key_len, const void *data, size_t len,
-			uint8_t out[SHA256_LEN])
-{
-	unsigned int out_len = SHA256_LEN;
-
-	if (sha256_cpu_can())
-	{
-		hmac_cpu(key, key_len, data, len, out);
-		return;
-	}
-	load_library();
-	require(HMAC(EVP_sha256(), key, (int) key_len, data, len, out, &out_len) !=
-			NULL);
+	require(SHA256_Init(&ctx) == 1 && SHA256_Update(&ctx, data, len) == 1 &&
+			SHA256_Final(out, &ctx) == 1);
 }
 
 /* ---- MD5 ---- */

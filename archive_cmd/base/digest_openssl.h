@@ -8,23 +8,26 @@
 #ifndef PGDR_DIGEST_OPENSSL_H
 #define PGDR_DIGEST_OPENSSL_H
 
+/*
+ * SHA256_*() are deprecated in OpenSSL 3 and stay in its libcrypto.so.3.  They
+ * are used because EVP's first call sets up providers, for longer than it takes
+ * to hash a segment: at each call of archive_command.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/sha.h>
 
 #include "base/lazy.h"
 
 #define OPENSSL_FUNCTIONS(X) \
 	X(EVP_DecodeBlock)       \
 	X(EVP_Digest)            \
-	X(EVP_DigestFinal_ex)    \
-	X(EVP_DigestInit_ex)     \
-	X(EVP_DigestUpdate)      \
 	X(EVP_EncodeBlock)       \
-	X(EVP_MD_CTX_free)       \
-	X(EVP_MD_CTX_new)        \
 	X(EVP_md5)               \
-	X(EVP_sha256)            \
-	X(HMAC)
+	X(SHA256_Final)          \
+	X(SHA256_Init)           \
+	X(SHA256_Update)
 
 typedef struct OpensslLib
 {
@@ -38,14 +41,10 @@ extern bool digest_load_openssl(Error *err);
 
 #define EVP_DecodeBlock openssl_lib.EVP_DecodeBlock_
 #define EVP_Digest openssl_lib.EVP_Digest_
-#define EVP_DigestFinal_ex openssl_lib.EVP_DigestFinal_ex_
-#define EVP_DigestInit_ex openssl_lib.EVP_DigestInit_ex_
-#define EVP_DigestUpdate openssl_lib.EVP_DigestUpdate_
 #define EVP_EncodeBlock openssl_lib.EVP_EncodeBlock_
-#define EVP_MD_CTX_free openssl_lib.EVP_MD_CTX_free_
-#define EVP_MD_CTX_new openssl_lib.EVP_MD_CTX_new_
 #define EVP_md5 openssl_lib.EVP_md5_
-#define EVP_sha256 openssl_lib.EVP_sha256_
-#define HMAC openssl_lib.HMAC_
+#define SHA256_Final openssl_lib.SHA256_Final_
+#define SHA256_Init openssl_lib.SHA256_Init_
+#define SHA256_Update openssl_lib.SHA256_Update_
 
 #endif

@@ -10,78 +10,136 @@ use Contestants;
 use Corpus;
 use PgDr;
 
-sub levels
-{
-	my ($name, @default) = @_;
-	return split /,/, $ENV{$name} // join ',', @default;
-}
-
 # A cluster of its own for one question, seen as a corpus.
 sub small_corpus
 {
 	my ($name, %options) = @_;
 	my $conf = "fsync = off\nmax_wal_size = 4GB\nwal_keep_size = 16GB\n"
-	  . "checkpoint_timeout = 1h\nmax_locks_per_transaction = 20000\n";
+	  . "checkpoint_timeout = 1h\n";
 	my $pg = PgDr->new_cluster($name, conf => $conf, %options);
 
 	return Corpus->around($pg);
 }
 
+# A cluster whose WAL begins behind so many segments of 1 MB, and the number of
+# its first.
+sub late_corpus
+{
+	my ($many) = @_;
+	my $corpus = small_corpus('manysegs', wal_segsize => 1);
+	my $pg = $corpus->pg;
+	my $log = int($many / 4096) + 1;
+
+	$pg->stop;
+	run_all('pg_resetwal', '-l', sprintf('00000001%08X%08X', $log, 0), $pg->data_dir);
+	$pg->start;
+	return ($corpus, $log * 4096);
+}
+
+sub segment_name
+{
+	my ($number) = @_;
+	return sprintf '00000001%08X%08X', $number / 4096, $number % 4096;
+}
+
+# Fills pgdr's repository with segments of these numbers.
+sub fill_ours
+{
+	my ($c, $first, $count) = @_;
+	my $pg = $c->corpus->pg;
+
+	run_all("$ENV{TESTDIR}/tests/many_segments", $c->{config},
+		$pg->control('Database system identifier'), $pg->node->pg_version =~ s/[^0-9].*//r,
+		$first, $count);
+	return;
+}
+
+# And pgBackRest's: other names of a segment that it has.  Their checksums are
+# part of the names.
+sub fill_theirs
+{
+	my ($c, $first, $count) = @_;
+	my ($model) = glob "$c->{dir}/repo/archive/main/*/*/*.zst";
+	my ($home, $tail) = $model =~ m{^(.*)/[0-9A-F]{16}/[0-9A-F]{24}(-.*)$}
+	  or die "no segment to fill with\n";
+
+	for my $number ($first .. $first + $count - 1)
+	{
+		my $name = segment_name($number);
+		my $dir = "$home/" . substr $name, 0, 16;
+
+		-d $dir || mkdir $dir or die "$dir: $!\n";
+		link $model, "$dir/$name$tail" or die "link: $!\n";
+	}
+	return;
+}
+
+sub make_ready
+{
+	my ($corpus, $count) = @_;
+
+	while ($corpus->ready < $count)
+	{
+		$corpus->pg->safe_psql('postgres', q{
+SELECT pg_logical_emit_message(false, 'noise', (SELECT string_agg(md5(random()::text), '')
+	FROM generate_series(1, 60000)))
+FROM generate_series(1, 8)});
+	}
+	return $corpus->ready;
+}
+
 # The next 16 segments of 1 MB, after so many others.
 sub segments
 {
-	my @counts = levels('BENCH_GROWTH_SEGMENTS', 10, 100, 1000);
-	my $corpus = small_corpus('manysegs', wal_segsize => 1);
-	my $pg = $corpus->pg;
-	my @who = ([ 'pgdr', Contestants->pgdr($corpus, 'growp') ],
-		[ 'pgBackRest sync', Contestants->pgbackrest($corpus, 'growb') ]);
+	my @counts = levels('BENCH_GROWTH_SEGMENTS', 10, 100, 1000, 10_000);
+	my ($corpus, $behind) = late_corpus($counts[-1]);
+	my @who = (
+		[ 'pgdr', Contestants->pgdr($corpus, 'growp', $corpus->alone), \&fill_ours ],
+		[ 'pgBackRest sync', Contestants->pgbackrest($corpus, 'growb'), \&fill_theirs ]);
 	my $sample = 16;
-	my @points;
+	my ($have, @points) = (0);
 
 	$corpus->archive_with('false');
-	$_->[1]->reset for @who;
-	my $pushed = 0;
+	my ($one, @queue) = make_ready($corpus, 1 + @counts * 3 * $sample);
+
+	$_->[1]->reset, $_->[1]->push($one) for @who;
+	my %queue = map { $_->[0] => [@queue] } @who;
 	for my $count (@counts)
 	{
-		while ($corpus->ready < $count + $sample)
-		{
-			$pg->safe_psql('postgres', q{
-SELECT pg_logical_emit_message(false, 'noise', (SELECT string_agg(md5(random()::text), '')
-	FROM generate_series(1, 60000)))});
-		}
-		my @all = ($corpus->ready)[ 0 .. $count + $sample - 1 ];
-		my %segments = map { $_->[0] => [ @all[ $count .. $#all ] ] } @who;
-		for my $c (map { $_->[1] } @who)
-		{
-			$c->push($_) for @all[ $pushed .. $count - 1 ];
-		}
+		$_->[2]->($_->[1], $behind - $count, $count - $have) for @who;
 		push @points, point($count, $sample, map {
 			my ($label, $c) = @$_;
-			{ name => $label, run => sub { $c->push($_) for @{ $segments{$label} } } } } @who);
-		$pushed = $count + $sample;
+			my @mine;
+			{ name => $label,
+				prepare => sub { @mine = splice @{ $queue{$label} }, 0, $sample },
+				run => sub { $c->push($_) for @mine } } } @who);
+		$have = $count;
 	}
-	$pg->stop;
+	$corpus->stop;
+	$_->[1]->drop for @who;
 	return growth('push: segments of 1 MB in the repository already', 'segments', @points);
 }
 
-# Full backups of clusters of so many small tables, three files or so each.
+# Full backups of clusters of so many files: those of a new cluster, about a
+# thousand, and copies of a small relation's.
 sub files
 {
 	my $corpus = small_corpus('manyfiles');
 	my $pg = $corpus->pg;
+	my $relation = $pg->data_dir . '/'
+	  . $pg->safe_psql('postgres', q{SELECT pg_relation_filepath('pg_am_oid_index')});
+	my $page = substr PgDr::slurp_bytes($relation), 0, 8192;
+	my $dir = $relation =~ s{/[^/]*\z}{}r;
+	my $next = 10_000_000;
 	my @points;
 
-	for my $count (levels('BENCH_GROWTH_FILES', 1000, 10_000, 50_000))
+	for my $count (levels('BENCH_GROWTH_FILES', 1000, 10_000, 100_000))
 	{
-		my $have = file_count($corpus);
-
-		$pg->safe_psql('postgres', "SELECT format('CREATE TABLE f%s_%s (id int PRIMARY KEY)', $count, n) "
-			. "FROM generate_series(1, @{[ int(($count - $have) / 2) ]}) n \\gexec")
-		  if $count > $have;
-		$pg->safe_psql('postgres', 'CHECKPOINT');
+		PgDr::spew("$dir/" . $next++, $page) for file_count($corpus) .. $count - 1;
+		run_all('sync', '-f', $dir);
 		push @points, point($count, file_count($corpus), backups($corpus, "files$count"));
 	}
-	$pg->stop;
+	$corpus->stop;
 	return growth('full backup: files of the cluster', 'files', @points);
 }
 
@@ -93,22 +151,38 @@ sub file_count
 	return $count;
 }
 
-# Full backups of clusters of so many megabytes.
+# Full backups of clusters of so many megabytes.  Much data is made by copies of
+# a database that is there.
 sub bytes
 {
 	my $corpus = small_corpus('manybytes');
 	my $pg = $corpus->pg;
-	my @points;
+	my ($databases, @points) = (0);
 
-	for my $mb (levels('BENCH_GROWTH_MB', 100, 1000))
+	for my $mb (levels('BENCH_GROWTH_MB', 100, 1000, 10_000))
 	{
-		run_all('pgbench', '-h', $pg->host, '-p', $pg->port, '-q', '-i', '-s',
-			int($mb / 15) + 1, 'postgres');
+		my $missing = $mb - $corpus->bytes / 1e6;
+		my $copies = $databases ? int($missing / 1000) : 0;
+
+		add_database($pg, 'grow' . $databases++, $missing) if $missing > 0 && !$copies;
+		$pg->safe_psql('postgres', "CREATE DATABASE copy$_ TEMPLATE grow"
+			. ($databases - 1) . ' STRATEGY file_copy') for 1 .. $copies;
 		$pg->safe_psql('postgres', 'CHECKPOINT');
+		run_all('sync', '-f', $pg->data_dir);
 		push @points, point($mb, $corpus->bytes / 1e6, backups($corpus, "mb$mb"));
 	}
-	$pg->stop;
+	$corpus->stop;
 	return growth('full backup: megabytes of the cluster', 'MB', @points);
+}
+
+sub add_database
+{
+	my ($pg, $name, $mb) = @_;
+
+	$pg->safe_psql('postgres', "CREATE DATABASE $name");
+	run_all('pgbench', '-h', $pg->host, '-p', $pg->port, '-q', '-i', '-s',
+		int($mb / 15) + 1, $name);
+	return;
 }
 
 sub backups
@@ -123,7 +197,7 @@ sub backups
 		{ name => $label,
 			prepare => sub { $c->reset; $corpus->archive_with($c->archive_command) },
 			run => sub { $c->backup },
-			finish => sub { $corpus->archive_with('/bin/true') } } } @who;
+			finish => sub { $corpus->archive_with('/bin/true'); $c->drop } } } @who;
 }
 
 return sub {

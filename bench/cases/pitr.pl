@@ -9,16 +9,16 @@ use Bench;
 use Contestants;
 use PgDr;
 use Store;
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(time usleep);
 
-my $WAL = ($ENV{BENCH_REPLAY} // 64) * 16 * 1024 * 1024;
+my $WAL = ($ENV{BENCH_REPLAY} // 32) * 16 * 1024 * 1024;
 
 sub server_options
 {
 	my ($dir, $port) = @_;
 	return join ' ', "-p $port", "-c unix_socket_directories=$dir",
 	  '-c listen_addresses=', '-c hot_standby=off', '-c archive_mode=off',
-	  '-c fsync=on', '-c logging_collector=off';
+	  '-c fsync=' . ($ENV{BENCH_FSYNC} // 'on'), '-c logging_collector=off';
 }
 
 # With hot_standby off it takes connections only when recovery has ended; what
@@ -86,70 +86,89 @@ sub append
 	return;
 }
 
-return sub {
-	my ($corpus) = @_;
-	my $dir = $corpus->pg->dir;
-	my $port = Store::free_port();
-	my %aes = ('repo1-cipher-type' => 'aes-256-cbc', 'repo1-cipher-pass' => 'bench');
-	my @who = (
-		[ 'pgdr', Contestants->pgdr($corpus, 'pitr', 'process-max' => 2) ],
-		[ 'pgBackRest bundle zst 1',
-			Contestants->pgbackrest($corpus, 'pitrb', 'repo1-bundle' => 'y') ],
-		[ 'pgBackRest bundle zst 1, async get',
-			Contestants->pgbackrest($corpus, 'pitrc', 'repo1-bundle' => 'y',
-				'archive-async' => 'y', 'archive-get-queue-max' => '1GiB') ],
-		[ 'pgBackRest bundle zst 1 AES, async get',
-			Contestants->pgbackrest($corpus, 'pitrd', 'repo1-bundle' => 'y', %aes,
-				'archive-async' => 'y', 'archive-get-queue-max' => '1GiB') ]);
+# The base backup of all, and the WAL that follows it, without a repository.
+sub copied
+{
+	my ($dir, $restore_command) = @_;
 
-	$_->[1]->reset for @who;
-	mkdir "$dir/wal";
-	$corpus->archive_with(join ' && ',
-		(map { $_->[1]->archive_command } @who), "cp \"%p\" $dir/wal/\"%f\"");
-	$_->[1]->backup for @who;
-	run_all('pg_basebackup', '-h', $corpus->pg->host, '-p', $corpus->pg->port,
-		'-D', "$dir/base", '-Xnone', '-cfast');
-	my $reached = write_wal($corpus);
-	$corpus->archive_with('false');
-
-	my $one = sub {
-		my ($label, $restore) = @_;
-		return { name => $label,
-			prepare => sub { run_all('rm', '-rf', "$dir/new") },
-			leaves => 1,
-			run => sub { $restore->("$dir/new"); recover("$dir/new", $port) },
-			finish => sub { end("$dir/new", $port, $reached) } };
-	};
-	my $copied = sub {
-		my ($new, $set_up) = @_;
+	return sub {
+		my ($new) = @_;
 
 		run_all('cp', '-a', "$dir/base", $new);
 		PgDr::spew("$new/recovery.signal", '');
-		$set_up->($new);
+		if (defined $restore_command)
+		{
+			append("$new/postgresql.auto.conf", "restore_command = '$restore_command'\n");
+			return;
+		}
+		append("$new/postgresql.auto.conf", "restore_command = 'false'\n");
+		run_all('sh', '-c', "cp $dir/wal/0* $new/pg_wal/");
 	};
+}
 
-	compare('recovery: restore, replay, ready', { bytes => $corpus->bytes + $WAL },
-		(map { my $c = $_->[1]; $one->($_->[0], sub { $c->restore($_[0]) }) } @who),
-		$one->('cp -a, then restore_command = cp', sub { $copied->($_[0], sub {
-			append("$_[0]/postgresql.auto.conf", "restore_command = 'cp $dir/wal/%f %p'\n") }) }),
-		$one->('cp -a, WAL in pg_wal already', sub { $copied->($_[0], sub {
-			append("$_[0]/postgresql.auto.conf", "restore_command = 'false'\n");
-			run_all('sh', '-c', "cp $dir/wal/0* $_[0]/pg_wal/") }) }));
+sub peers
+{
+	my ($place) = @_;
+	my %bundle = ('repo1-bundle' => 'y');
+	my %async = ('archive-async' => 'y', 'archive-get-queue-max' => '1GiB');
 
-	my $replay = sub {
+	return ([ 'pgdr', $place->pgdr('pitr') ],
+		$place->here(
+			[ 'pgBackRest bundle zst 1', $place->pgbackrest('pitrb', %bundle) ]),
+		[ 'pgBackRest bundle zst 1, async get', $place->pgbackrest('pitrc', %bundle, %async) ],
+		[ 'pgBackRest bundle zst 1 AES, async get',
+			$place->pgbackrest('pitrd', %bundle, %async, $place->aes) ]);
+}
+
+# Everybody's backup, and WAL that everybody has: the position that it reaches.
+sub prepare
+{
+	my ($corpus, @who) = @_;
+	my $dir = $corpus->pg->dir;
+
+	$_->reset for @who;
+	run_all('mkdir', '-p', "$dir/wal");
+	$corpus->archive_with(join ' && ',
+		(map { $_->archive_command } @who), "cp \"%p\" $dir/wal/\"%f\"");
+	$_->backup for @who;
+	run_all('pg_basebackup', '-h', $corpus->pg->host, '-p', $corpus->pg->port,
+		'-D', "$dir/base", '-Xnone', '-cfast');
+	my $reached = write_wal($corpus);
+
+	$corpus->archive_with('false');
+	return $reached;
+}
+
+return sub {
+	my ($corpus, $place) = @_;
+	my $dir = $corpus->pg->dir;
+	my $port = Store::free_port();
+	my @who = peers($place);
+	my $reached = prepare($corpus, map { $_->[1] } @who);
+	my $one = sub {
 		my ($label, $restore) = @_;
-		return { name => $label,
-			prepare => sub { run_all('rm', '-rf', "$dir/new"); $restore->("$dir/new") },
+		return $place->contestant(name => $label,
+			prepare => sub { run_all('rm', '-rf', "$dir/new") },
 			leaves => 1,
-			run => sub { recover("$dir/new", $port) },
-			finish => sub { end("$dir/new", $port, $reached) } };
+			run => sub {
+				my $start = time;
+
+				$restore->("$dir/new");
+				my $then = time;
+
+				recover("$dir/new", $port);
+				return { seconds => time - $start, replay => time - $then };
+			},
+			finish => sub { end("$dir/new", $port, $reached) });
 	};
-	compare('replay alone', { bytes => $WAL },
-		(map { my $c = $_->[1]; $replay->($_->[0], sub { $c->restore($_[0]) }) } @who),
-		$replay->('restore_command = cp', sub { $copied->($_[0], sub {
-			append("$_[0]/postgresql.auto.conf", "restore_command = 'cp $dir/wal/%f %p'\n") }) }),
-		$replay->('WAL in pg_wal already', sub { $copied->($_[0], sub {
-			append("$_[0]/postgresql.auto.conf", "restore_command = 'false'\n");
-			run_all('sh', '-c', "cp $dir/wal/0* $_[0]/pg_wal/") }) }));
+
+	my $result = compare($place->title('recovery: restore, replay, ready'),
+		{ bytes => $corpus->bytes + $WAL },
+		(map { my $c = $_->[1]; $one->($_->[0], sub { $c->restore($_[0]) }) } @who),
+		$place->here(
+			$one->('cp -a, then restore_command = cp', copied($dir, "cp $dir/wal/%f %p")),
+			$one->('cp -a, WAL in pg_wal already', copied($dir))));
+	part($result, $place->title('replay, as a part of it'), 'replay', { bytes => $WAL });
 	run_all('rm', '-rf', "$dir/base", "$dir/wal");
+	$place->drop_all;
 };

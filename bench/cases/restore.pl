@@ -7,10 +7,10 @@ use Bench;
 use Contestants;
 
 return sub {
-	my ($corpus) = @_;
+	my ($corpus, $place) = @_;
 	my $dir = $corpus->pg->dir . '/restored';
 	my %bundle = ('repo1-bundle' => 'y');
-	my %aes = ('repo1-cipher-type' => 'aes-256-cbc', 'repo1-cipher-pass' => 'bench');
+	my %aes = $place->aes;
 	my $from = sub {
 		my ($label, $c) = @_;
 
@@ -18,21 +18,20 @@ return sub {
 		$corpus->archive_with($c->archive_command);
 		$c->backup;
 		$corpus->archive_with('false');
-		return { name => $label,
+		return $place->contestant(name => $label,
 			prepare => sub { run_all('rm', '-rf', $dir) },
-			run => sub { $c->restore($dir) } };
+			run => sub { $c->restore($dir) });
 	};
 
-	compare('restore', { bytes => $corpus->bytes },
-		$from->('pgdr', Contestants->pgdr($corpus, 'rest', 'process-max' => 2)),
-		$from->('pgdr, not encrypted',
-			Contestants->pgdr($corpus, 'restn', 'process-max' => 2, encryption => 'none')),
-		$from->('pgBackRest bundle zst 1', Contestants->pgbackrest($corpus, 'restb', %bundle)),
-		$from->('pgBackRest bundle zst 1 AES',
-			Contestants->pgbackrest($corpus, 'restba', %bundle, %aes)),
-		{ name => 'cp -a, then sync',
+	compare($place->title('restore'), { bytes => $corpus->bytes },
+		$from->('pgdr', $place->pgdr('rest')),
+		$from->('pgdr, not encrypted', $place->pgdr('restn', encryption => 'none')),
+		$from->('pgBackRest bundle zst 1', $place->pgbackrest('restb', %bundle)),
+		$from->('pgBackRest bundle zst 1 AES', $place->pgbackrest('restba', %bundle, %aes)),
+		$place->here({ name => 'cp -a, then sync',
 			prepare => sub { run_all('rm', '-rf', $dir) },
 			run => sub { run_all('cp', '-a', $corpus->pgdata . '/base', $dir);
-				run_all('sync', '-f', $dir) } });
+				run_all('sync', '-f', $dir) } }));
 	run_all('rm', '-rf', $dir);
+	$place->drop_all;
 };

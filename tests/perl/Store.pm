@@ -3,6 +3,7 @@
 #	  tests.
 #
 #	my $store = Store->new('s3', "$tmp/s3");	# posix, s3, azure, sftp
+#	my $store = Store->new('s3', $dir, tls => 1)	# with a certificate; s3 only
 #	$store->section('far', retries => 1)	# text for pgdr.conf; undef: no key
 #	$store->through($port)->section('far')	# by a proxy on loopback
 #	$store->list							# names of the objects
@@ -37,9 +38,10 @@ my %classes = map { $_ => 'Store::' . ucfirst } qw(posix s3 azure sftp);
 
 sub new
 {
-	my ($class, $kind, $dir) = @_;
+	my ($class, $kind, $dir, %how) = @_;
 	my $self = bless {
 		kind => $kind,
+		how => \%how,
 		dir => $dir,
 		owner => $$,
 		keys => { 'connect-timeout' => '2s', 'stall-timeout' => '3s',
@@ -346,7 +348,11 @@ package Store::S3
 	{
 		my ($self) = @_;
 
-		Store::service('rgw.sh', 'start', "$self->{dir}/rgw");
+		my $ca = $self->{how}{tls} ? "$self->{dir}/ca" : undef;
+
+		Store::service('certificates.sh', $ca) if $ca;
+		Store::service('rgw.sh', 'start', "$self->{dir}/rgw",
+			$ca ? ("$ca/server.crt", "$ca/server.key") : ());
 		my %env = PgDr::slurp_bytes("$self->{dir}/rgw/env") =~ /^(\w+)=(.*)$/mg;
 		my $host = "127.0.0.1:$env{S3_PORT}";
 
@@ -358,7 +364,9 @@ package Store::S3
 		$self->s3cmd('mb', 's3://backups');
 		%{ $self->{keys} } = (
 			%{ $self->{keys} },
-			endpoint => "http://$host",
+			$ca
+			? (endpoint => "https://localhost:$env{S3_TLS_PORT}", 'ca-file' => "$ca/ca.crt")
+			: (endpoint => "http://$host"),
 			bucket => 'backups',
 			path => 'main',
 			'access-key-file' => $self->secret_file('access', $env{S3_ACCESS_KEY}),

@@ -9,7 +9,7 @@
 # It ends by itself when the process that called this script has gone.
 #
 # DIR is made anew.  With CERTIFICATES (chain, PEM) the gateway speaks TLS at
-# a second port.  What a client needs is in DIR/env as NAME=VALUE lines:
+# a second port.  RGW_BYTES is how much it holds (2 GB).  What a client needs is in DIR/env as NAME=VALUE lines:
 # S3_PORT, S3_TLS_PORT, S3_ACCESS_KEY, S3_SECRET_KEY; DIR/*.pid are the
 # processes, and DIR/admin runs radosgw-admin on it.
 
@@ -101,7 +101,7 @@ write_configuration()
 		[osd]
 		osd data = $dir/osd
 		osd objectstore = memstore
-		memstore device bytes = 2147483648
+		memstore device bytes = ${RGW_BYTES:-2147483648}
 		osd class load list = *
 		osd class default list = *
 		ms bind port min = $((base + 10))
