@@ -29,10 +29,11 @@ use Carp qw(confess);
 use Exporter 'import';
 use JSON::PP;
 use List::Util qw(max);
+use Markdown;
 use POSIX ();
 use Time::HiRes qw(time);
 
-our @EXPORT = qw(cell columns compare fact growth levels median out_of_time part point run_all
+our @EXPORT = qw(compare fact growth levels median out_of_time part point run_all
   results rounds say_it scale with_rounds);
 
 # Loading PostgreSQL's modules for tests turns standard output to a log.
@@ -303,33 +304,6 @@ sub summary
 		%figures ? (figures => \%figures) : (),
 		speed($work, $seconds),
 	};
-}
-
-# Columns of a table: head, member, format, divisor.  Those that nobody has a
-# figure for are left out.
-sub columns
-{
-	my ($r) = @_;
-	my @all = (
-		[ 'seconds', 'seconds', '%.3f', 1 ],
-		[ 'ms/' . ($r->{unit} // 'unit'), 'ms_each', '%.2f', 1 ],
-		[ 'MB/s', 'mb_per_s', '%.0f', 1 ],
-		[ 'CPU s', 'cpu_seconds', '%.2f', 1 ],
-		[ 'MB memory', 'max_kilobytes', '%.0f', 1024 ],
-		[ 'requests', 'requests', '%.0f', 1 ],
-		[ 'MB stored', 'stored', '%.1f', 1e6 ],
-		[ 'ratio', 'ratio', '%.2f', 1 ]);
-
-	return grep { my $m = $_->[1]; grep { defined $_->{$m} } @{ $r->{contestants} } } @all;
-}
-
-sub cell
-{
-	my ($column, $contestant) = @_;
-	my (undef, $member, $format, $divisor) = @$column;
-	my $value = $contestant->{$member};
-
-	return defined $value ? sprintf $format, $value / $divisor : '';
 }
 
 sub show

@@ -8,6 +8,7 @@
 #	$c->backup, ->backup('incremental')
 #	$c->keep, ->back				# notes what a repository holds; has that again
 #	$c->restore_command				# for postgresql.conf
+#	$c->fill($number, $count)		# segments that it then has, quickly made
 #	$c->stored						# bytes in the repository
 #	$c->drop						# the repository is needed no more
 #
@@ -213,6 +214,25 @@ package Contestants::Pgdr
 		return $self->pgdr('archive-get', $segment, $to);
 	}
 
+	# Segments of 1 MB of these numbers, in the repository at once.
+	sub fill
+	{
+		my ($self, $first, $count) = @_;
+		my $pg = $self->corpus->pg;
+
+		Bench::run_all("$ENV{TESTDIR}/tests/many_segments", $self->{config},
+			$pg->control('Database system identifier'),
+			$pg->node->pg_version =~ s/[^0-9].*//r, $first, $count);
+		return;
+	}
+
+	sub expire
+	{
+		my ($self, @rules) = @_;
+		return Bench::run_all('pgdr', '--config', $self->{config}, '--output=json', 'expire',
+			@rules);
+	}
+
 	sub archive_command
 	{
 		my ($self) = @_;
@@ -299,6 +319,25 @@ package Contestants::Pgbackrest
 	{
 		my ($self, $segment, $to) = @_;
 		return $self->command($self->args('archive-get', $segment, $to));
+	}
+
+	# Other names of a segment that it has; their checksums are part of the names.
+	sub fill
+	{
+		my ($self, $first, $count) = @_;
+		my ($model) = glob "$self->{dir}/repo/archive/main/*/*/*.zst";
+		my ($home, $tail) = $model =~ m{^(.*)/[0-9A-F]{16}/[0-9A-F]{24}(-.*)$}
+		  or die "no segment to fill with\n";
+
+		for my $number ($first .. $first + $count - 1)
+		{
+			my $name = sprintf '00000001%08X%08X', $number / 4096, $number % 4096;
+			my $dir = "$home/" . substr $name, 0, 16;
+
+			-d $dir || mkdir $dir or die "$dir: $!\n";
+			link $model, "$dir/$name$tail" or die "link: $!\n";
+		}
+		return;
 	}
 
 	sub archive_command

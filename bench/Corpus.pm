@@ -3,6 +3,8 @@
 #	  and WAL segments of a mixed load that the server has ready for archiving.
 #
 #	my $corpus = Corpus->new;			# takes a minute or two
+#	Corpus->small($name, %options)		# a cluster without data or segments
+#	my ($corpus, $number) = Corpus->late($name, $many)
 #	$corpus->pg							# PgDr
 #	$corpus->segments					# their names, in order
 #	$corpus->all_ready, ->all_done		# as before any was archived, and after
@@ -38,14 +40,31 @@ END
 	return $self;
 }
 
-# A cluster that somebody else has made.
-sub around
+# A small cluster of its own for one question.
+sub small
 {
-	my ($class, $pg) = @_;
-	my $self = bless { pg => $pg }, $class;
+	my ($class, $name, %options) = @_;
+	my $conf = "fsync = off\nmax_wal_size = 4GB\nwal_keep_size = 16GB\n"
+	  . "checkpoint_timeout = 1h\n";
+	my $self = bless { pg => PgDr->new_cluster($name, conf => $conf, %options) }, $class;
 
 	$self->archive_with('/bin/true');
 	return $self;
+}
+
+# One whose WAL begins behind so many segments of 1 MB, and the number of its
+# first.
+sub late
+{
+	my ($class, $name, $many) = @_;
+	my $self = $class->small($name, wal_segsize => 1);
+	my $pg = $self->pg;
+	my $log = int($many / 4096) + 1;
+
+	$pg->stop;
+	run_all('pg_resetwal', '-l', sprintf('00000001%08X%08X', $log, 0), $pg->data_dir);
+	$pg->start;
+	return ($self, $log * 4096);
 }
 
 sub pg { return $_[0]->{pg} }

@@ -16,7 +16,7 @@ my $out = PostgreSQL::Test::Utils::tempdir() . '/results';
 my %tiny = (BENCH_ROUNDS => 2, BENCH_SCALE => 1, BENCH_SEGMENTS => 4, BENCH_REPLAY => 1,
 	BENCH_CHAIN => 2, BENCH_GROWTH_SEGMENTS => '5,10', BENCH_GROWTH_FILES => 1000,
 	BENCH_GROWTH_MB => 30, BENCH_OUT => $out, PGBACKREST => 'pgbackrest',
-	BENCH_FSYNC => 'off');
+	BENCH_FSYNC => 'off', BENCH_MANIFEST => '100,200', BENCH_EXPIRE => 10);
 
 sub bench
 {
@@ -59,6 +59,27 @@ like($bar->{met}, qr/^(not )?met$/, 'a bar is judged');
 my ($unknown) = grep { $_->{what} =~ /^recovery end to end/ } @{ $data->{bars} };
 is($unknown->{met}, 'not measured', 'a bar that nothing was measured for');
 like(slurp_bytes("$out/results.md"), qr/^\| pgdr \| .*\n(.*\n)*.*growth|^## Bars$/m, 'results.md');
+
+# another run adds to what is there
+($rc, $said) = bench('manifest');
+is($rc, 0, 'one case alone') or diag($said);
+is(scalar keys %{ results()->{cases} }, @cases + 1, 'the other results stay');
+
+# what is published of it
+my $doc = PostgreSQL::Test::Utils::tempdir();
+my $scaling = slurp_bytes("$ENV{TESTDIR}/doc/scaling.md");
+spew("$doc/scaling.md", $scaling);
+($rc, $said, $err) = run_plain([ $^X, "$ENV{TESTDIR}/bench/publish.pl", $out, $doc ]);
+is($rc, 0, 'results are published') or diag($said, $err);
+my $performance = slurp_bytes("$doc/performance.md");
+like($performance, qr/^## push, sustained$/m, 'performance.md');
+my @plots = $performance =~ /!\[\]\((.*?)\)/g;
+is(scalar(grep { -s "$doc/$_" } @plots), scalar @plots, 'all its plots are there');
+cmp_ok(scalar @plots, '>', 5, 'many plots');
+like(slurp_bytes("$doc/scaling.md"), qr/^\| full backup, to a directory \| \d+ MB\/s \| .*\d/m,
+	'scaling.md has figures');
+is(slurp_bytes("$doc/scaling.md") =~ s/(figures: made by.*?-->\n).*(<!-- end)/$1$2/sr,
+	$scaling =~ s/(figures: made by.*?-->\n).*(<!-- end)/$1$2/sr, 'and its text as before');
 
 # wrong input
 ($rc, $said) = bench('nothing');

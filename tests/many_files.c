@@ -8,8 +8,8 @@
  *		many_files write CONFIG LABEL FILES EXTENTS
  *		many_files read CONFIG LABEL
  *
- * Each file has so many extents of 64 kB, in turn in packs of its own and in
- * packs of another backup.  Prints seconds of the call alone, the largest
+ * Each file has so many extents of 64 kB or so, in turn in packs of its own and
+ * in packs of another backup.  Prints seconds of the call alone, the largest
  * resident set in kB, files, extents and packs.
  *
  *-------------------------------------------------------------------------
@@ -26,7 +26,8 @@
 #include "repo/target.h"
 
 #define PARENT "20260101T000000Z"
-#define EXTENT (64 * 1024)
+#define BLOCKS 15          /* in an extent at most: 8 in the middle */
+#define FOREIGN (1U << 31) /* until it is known how many packs are its own */
 #define PACK (UINT64_C(256) * 1024 * 1024)
 #define FRAMES 256
 #define TIME INT64_C(1767225600000000)
@@ -79,6 +80,16 @@ make_info(BackupInfo *info, const char *label)
 	info->page_checksums = true;
 }
 
+/* Lengths and offsets must not be regular, or they compress too well. */
+static uint32_t
+draw(uint32_t below)
+{
+	static uint64_t state = 1;
+
+	state = state * UINT64_C(6364136223846793005) + 1442695040888963407;
+	return (uint32_t) (state >> 33) % below;
+}
+
 static void
 make_pack(ManifestPack *p, uint32_t number, const char *backup)
 {
@@ -91,57 +102,72 @@ make_pack(ManifestPack *p, uint32_t number, const char *backup)
 						.frame_count = FRAMES};
 	memcpy(p->sha256, &number, sizeof(number));
 	for (uint64_t i = 0; i < FRAMES; i++)
-		p->frames[i] = (ManifestFrame){.plain = i * (PACK / FRAMES),
-									   .stored = i * (PACK / FRAMES / 4)};
+		p->frames[i] = (ManifestFrame){
+			.plain = i * (PACK / FRAMES),
+			.stored = i == 0 ? 0 : i * (PACK / FRAMES / 4) + draw(100000)};
 }
 
-/* So many in each of the two backups. */
 static void
-make_packs(Manifest *m, uint32_t count)
+make_packs(Manifest *m, uint32_t own, uint32_t foreign)
 {
 	const char *parent = manifest_label(m, PARENT);
 
-	m->packs = mem_alloc(2 * (size_t) count * sizeof(ManifestPack));
-	m->pack_count = 2 * (size_t) count;
-	m->info.pack_count = count;
-	for (uint32_t i = 0; i < count; i++)
-	{
+	m->packs = mem_alloc(((size_t) own + foreign) * sizeof(ManifestPack));
+	m->pack_count = (size_t) own + foreign;
+	m->info.pack_count = own;
+	for (uint32_t i = 0; i < own; i++)
 		make_pack(&m->packs[i], i + 1, NULL);
-		make_pack(&m->packs[count + i], i + 1, parent);
+	for (uint32_t i = 0; i < foreign; i++)
+		make_pack(&m->packs[own + i], i + 1, parent);
+	for (size_t i = 0; i < m->extent_count; i++)
+	{
+		if (m->extents[i].pack & FOREIGN)
+			m->extents[i].pack = (m->extents[i].pack & ~FOREIGN) + own;
 	}
+}
+
+/* The next run; at: how far its backup has come. */
+static void
+add_run(Manifest *m, ManifestFile *f, uint64_t *at, uint32_t flag)
+{
+	uint64_t length = UINT64_C(8192) * (1 + draw(BLOCKS));
+
+	if (*at % PACK + length > PACK)
+		*at += PACK - *at % PACK;
+	manifest_add_run(m, f, length, ((uint32_t) (*at / PACK) + 1) | flag,
+					 *at % PACK);
+	f->size += length;
+	*at += length;
 }
 
 static void
 make_files(Manifest *m, size_t files, uint32_t extents)
 {
-	uint64_t at[2] = {0, 0};
-	uint64_t turn = 0;
+	uint64_t own = 0;
+	uint64_t foreign = 0;
 
 	m->files = mem_zalloc(files * sizeof(ManifestFile));
 	m->file_count = files;
 	for (size_t i = 0; i < files; i++)
 	{
 		ManifestFile *f = &m->files[i];
+		uint32_t hash[CONTENT_LEN / sizeof(uint32_t)];
 		char path[64];
 
+		for (size_t k = 0; k < CONTENT_LEN / sizeof(uint32_t); k++)
+			hash[k] = draw(UINT32_C(1) << 31);
+		memcpy(f->content, hash, sizeof(hash));
 		snprintf(path, sizeof(path), "base/5/%zu", 10000000 + i);
 		f->path = mem_strdup(path);
-		f->size = (uint64_t) extents * EXTENT;
-		f->mtime = TIME;
+		f->mtime = TIME + draw(86400) * INT64_C(1000000);
 		f->mode = 0600;
-		memcpy(f->content, &i, sizeof(i));
-		snprintf(f->checksum, sizeof(f->checksum), "%08zx", i);
+		snprintf(f->checksum, sizeof(f->checksum), "%08" PRIx32,
+				 draw(UINT32_C(1) << 31));
 		for (uint32_t e = 0; e < extents; e++)
-		{
-			uint64_t *to = &at[turn % 2];
-			uint32_t pack = (uint32_t) (*to / PACK) + 1;
-
-			if (turn++ % 2 == 1)
-				pack += m->info.pack_count;
-			manifest_add_run(m, f, EXTENT, pack, *to % PACK);
-			*to += EXTENT;
-		}
+			add_run(m, f, e % 2 == 0 ? &own : &foreign,
+					e % 2 == 0 ? 0 : FOREIGN);
 	}
+	make_packs(m, (uint32_t) (own / PACK) + 1, (uint32_t) (foreign / PACK) + 1);
 }
 
 static void
@@ -156,13 +182,11 @@ write_one(Repo *repo, char **argv, Error *err)
 {
 	size_t files = strtoull(argv[4], NULL, 10);
 	uint32_t extents = (uint32_t) strtoul(argv[5], NULL, 10);
-	uint64_t half = (uint64_t) files * extents / 2 + 1;
 	Manifest m = {.checksum_algorithm = mem_strdup("CRC32C")};
 	double start;
 	bool done;
 
 	make_info(&m.info, argv[3]);
-	make_packs(&m, (uint32_t) (half * EXTENT / PACK) + 1);
 	make_files(&m, files, extents);
 	start = now();
 	done = manifest_write(repo, &m, err);

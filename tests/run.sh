@@ -52,7 +52,8 @@ results=${BENCH_OUT:-bench-results}
 
 lend_results()
 {
-	mkdir -p "$1/bench-results"
+	rm -rf "$1/bench-results"
+	mkdir "$1/bench-results"
 	[ ! -d "$results" ] || cp -r "$results/." "$1/bench-results/"
 	chown -R postgres: "$1/bench-results"
 }

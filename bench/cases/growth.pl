@@ -10,70 +10,6 @@ use Contestants;
 use Corpus;
 use PgDr;
 
-# A cluster of its own for one question, seen as a corpus.
-sub small_corpus
-{
-	my ($name, %options) = @_;
-	my $conf = "fsync = off\nmax_wal_size = 4GB\nwal_keep_size = 16GB\n"
-	  . "checkpoint_timeout = 1h\n";
-	my $pg = PgDr->new_cluster($name, conf => $conf, %options);
-
-	return Corpus->around($pg);
-}
-
-# A cluster whose WAL begins behind so many segments of 1 MB, and the number of
-# its first.
-sub late_corpus
-{
-	my ($many) = @_;
-	my $corpus = small_corpus('manysegs', wal_segsize => 1);
-	my $pg = $corpus->pg;
-	my $log = int($many / 4096) + 1;
-
-	$pg->stop;
-	run_all('pg_resetwal', '-l', sprintf('00000001%08X%08X', $log, 0), $pg->data_dir);
-	$pg->start;
-	return ($corpus, $log * 4096);
-}
-
-sub segment_name
-{
-	my ($number) = @_;
-	return sprintf '00000001%08X%08X', $number / 4096, $number % 4096;
-}
-
-# Fills pgdr's repository with segments of these numbers.
-sub fill_ours
-{
-	my ($c, $first, $count) = @_;
-	my $pg = $c->corpus->pg;
-
-	run_all("$ENV{TESTDIR}/tests/many_segments", $c->{config},
-		$pg->control('Database system identifier'), $pg->node->pg_version =~ s/[^0-9].*//r,
-		$first, $count);
-	return;
-}
-
-# And pgBackRest's: other names of a segment that it has.  Their checksums are
-# part of the names.
-sub fill_theirs
-{
-	my ($c, $first, $count) = @_;
-	my ($model) = glob "$c->{dir}/repo/archive/main/*/*/*.zst";
-	my ($home, $tail) = $model =~ m{^(.*)/[0-9A-F]{16}/[0-9A-F]{24}(-.*)$}
-	  or die "no segment to fill with\n";
-
-	for my $number ($first .. $first + $count - 1)
-	{
-		my $name = segment_name($number);
-		my $dir = "$home/" . substr $name, 0, 16;
-
-		-d $dir || mkdir $dir or die "$dir: $!\n";
-		link $model, "$dir/$name$tail" or die "link: $!\n";
-	}
-	return;
-}
-
 sub make_ready
 {
 	my ($corpus, $count) = @_;
@@ -92,10 +28,9 @@ FROM generate_series(1, 8)});
 sub segments
 {
 	my @counts = levels('BENCH_GROWTH_SEGMENTS', 10, 100, 1000, 10_000);
-	my ($corpus, $behind) = late_corpus($counts[-1]);
-	my @who = (
-		[ 'pgdr', Contestants->pgdr($corpus, 'growp', $corpus->alone), \&fill_ours ],
-		[ 'pgBackRest sync', Contestants->pgbackrest($corpus, 'growb'), \&fill_theirs ]);
+	my ($corpus, $behind) = Corpus->late('manysegs', $counts[-1]);
+	my @who = ([ 'pgdr', Contestants->pgdr($corpus, 'growp', $corpus->alone) ],
+		[ 'pgBackRest sync', Contestants->pgbackrest($corpus, 'growb') ]);
 	my $sample = 16;
 	my ($have, @points) = (0);
 
@@ -106,7 +41,7 @@ sub segments
 	my %queue = map { $_->[0] => [@queue] } @who;
 	for my $count (@counts)
 	{
-		$_->[2]->($_->[1], $behind - $count, $count - $have) for @who;
+		$_->[1]->fill($behind - $count, $count - $have) for @who;
 		push @points, point($count, $sample, map {
 			my ($label, $c) = @$_;
 			my @mine;
@@ -124,7 +59,7 @@ sub segments
 # thousand, and copies of a small relation's.
 sub files
 {
-	my $corpus = small_corpus('manyfiles');
+	my $corpus = Corpus->small('manyfiles');
 	my $pg = $corpus->pg;
 	my $relation = $pg->data_dir . '/'
 	  . $pg->safe_psql('postgres', q{SELECT pg_relation_filepath('pg_am_oid_index')});
@@ -155,7 +90,7 @@ sub file_count
 # a database that is there.
 sub bytes
 {
-	my $corpus = small_corpus('manybytes');
+	my $corpus = Corpus->small('manybytes');
 	my $pg = $corpus->pg;
 	my ($databases, @points) = (0);
 
