@@ -179,6 +179,30 @@ $copy->stop;
 	ok(!-e "$tmp/elsewhere/drill", 'and it leaves nothing');
 }
 
+# ---- AES, where it must be named ----
+
+{
+	$pg->set_config(cipher => 'aes-256-gcm');
+	my $label = $pg->backup;
+	my $manifest = $pg->repo . "/backup/$label/manifest";
+	my ($rc, $out, $err) = run_plain([ 'age', '-d', '-i', $new_id, $manifest ]);
+
+	isnt($rc, 0, 'stock age does not take what is encrypted with AES');
+	like($err, qr/pgdr-aes-256-gcm/, 'and says what it has met');
+	is(($pg->pgdr("repo-get", "backup/$label/manifest"))[0], 0, 'pgdr reads it');
+	sound_ok('both ciphers side by side', $pg);
+	$pg->pgdr_ok('key', 'rotate');
+	my $r = $pg->pgdr_result('key', 'rewrap');
+	ok($r->{complete}, 'it can be rewrapped');
+	like(slurp_bytes($manifest), qr/^pgdr-aes-256-gcm/, 'and stays what it is');
+	my $aes = $pg->restore('aes', '--target-type=immediate', '--backup', $label);
+	$aes->start;
+	poll(sub { $aes->safe_psql('postgres', 'SELECT pg_is_in_recovery()') eq 'f' }, 'recovery');
+	is($aes->safe_psql('postgres', 'SELECT count(*) FROM t'), 2000, 'and restored');
+	$aes->stop;
+	$pg->set_config(cipher => undef);
+}
+
 # ---- killed ----
 
 # The same, but killed just before its N-th call that changes a file.

@@ -77,6 +77,8 @@ static const KeySpec global_keys[] = {
 	KEY("compress-level", take_int, GLOBAL(compress_level), .min = -7,
 		.max = 22),
 	KEY("encryption", take_encryption, GLOBAL(encrypt), .choices = "age|none"),
+	KEY("cipher", take_cipher, GLOBAL(aes),
+		.choices = "chacha20-poly1305|aes-256-gcm"),
 	KEY("recipient", take_recipients, offsetof(Draft, settings),
 		.repeats = true),
 	KEY("escrow-recipient", take_recipients, offsetof(Draft, settings),

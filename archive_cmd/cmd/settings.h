@@ -48,6 +48,7 @@ typedef struct Settings
 	uint64_t get_ahead; /* bytes; 0: no look-ahead of recovery */
 	int compress_level;
 	bool encrypt; /* encryption = age (default) | none */
+	bool aes;     /* cipher = chacha20-poly1305 (default) | aes-256-gcm */
 	char **recipients;
 	RecipientNote *notes; /* by recipient */
 	size_t recipient_count;

@@ -57,6 +57,8 @@ extern bool take_encryption(const KeySpec *spec, void *field,
 /* "full" is true. */
 extern bool take_calendar(const KeySpec *spec, void *field,
 						  const ConfigEntry *entry, Error *err);
+extern bool take_cipher(const KeySpec *spec, void *field,
+						const ConfigEntry *entry, Error *err);
 extern bool take_recipients(const KeySpec *spec, void *field,
 							const ConfigEntry *entry, Error *err);
 

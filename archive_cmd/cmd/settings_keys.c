@@ -137,5 +137,7 @@ settings_repo_options(const Settings *settings, const RepoSettings *repo,
 									 .param_count = repo->param_count},
 						 .cluster = settings->cluster,
 						 .compress_level = settings->compress_level,
+						 .cipher = settings->aes ? AGE_AES_256_GCM
+												 : AGE_CHACHA20_POLY1305,
 						 .keys = keys};
 }

@@ -207,6 +207,19 @@ take_encryption(const KeySpec *spec, void *field, const ConfigEntry *entry,
 	return true;
 }
 
+bool
+take_cipher(const KeySpec *spec, void *field, const ConfigEntry *entry,
+			Error *err)
+{
+	int index;
+
+	if (!is_choice(spec->choices, entry->value, &index))
+		return bad_value(entry, "\"chacha20-poly1305\" or \"aes-256-gcm\"",
+						 err);
+	*(bool *) field = index == 1;
+	return true;
+}
+
 /* "2026-11-29" as the beginning of that day, in UTC. */
 static bool
 parse_day(const char *text, int64_t *out)

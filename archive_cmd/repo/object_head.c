@@ -13,8 +13,11 @@
 
 /* One read takes in the head of nearly every object. */
 #define HEAD_READ 4096
+/* How an encrypted object may begin: by the cipher of its payload. */
 #define AGE_MAGIC "age-encryption.org/"
+#define AES_MAGIC "pgdr-aes-256-gcm/v1"
 #define AGE_MAGIC_LEN (sizeof(AGE_MAGIC) - 1)
+_Static_assert(sizeof(AES_MAGIC) == sizeof(AGE_MAGIC), "lengths differ");
 
 void
 object_head_free(ObjectHead *head)
@@ -78,7 +81,8 @@ parse_head(const Repo *repo, const StrBuf *in, ObjectHead *head, bool *more,
 		   Error *err)
 {
 	size_t probe = in->len < AGE_MAGIC_LEN ? in->len : AGE_MAGIC_LEN;
-	bool age = in->len > 0 && memcmp(in->data, AGE_MAGIC, probe) == 0;
+	bool age = in->len > 0 && (memcmp(in->data, AGE_MAGIC, probe) == 0 ||
+							   memcmp(in->data, AES_MAGIC, probe) == 0);
 
 	/*
 	 * Whoever can write to the store could put unencrypted objects of his own

@@ -89,8 +89,9 @@ make_chain(ObjectWriter *w, const ObjectSpec *spec, Error *err)
 	w->hash = stage_sha256(w->sha256, &w->payload_size, w->store);
 	if (repo->encrypted)
 	{
-		w->age = age_writer_new(&repo->options.keys->recipients, OBJECT_STANZA,
-								w->room, err);
+		w->age = (repo->options.cipher == AGE_AES_256_GCM ? age_writer_new_aes
+														  : age_writer_new)(
+			&repo->options.keys->recipients, OBJECT_STANZA, w->room, err);
 		if (!w->age)
 			return false;
 		w->encrypt = stage_age_encrypt(w->age, w->hash);

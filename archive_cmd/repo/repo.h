@@ -41,6 +41,7 @@ typedef struct RepoOptions
 	StorageOptions storage; /* storage.repo is the repository's name */
 	const char *cluster;    /* must equal what repo.json says */
 	int compress_level;
+	AgeCipher cipher; /* of what is written, if it is encrypted */
 	const RepoKeys *keys;
 } RepoOptions;
 

@@ -108,6 +108,17 @@ extern void age_secret_free(void *secret);
 
 /* ---- headers ---- */
 
+/*
+ * What encrypts the payload.  age itself knows the first alone; the other is
+ * our own, with a version line of its own (doc/repository-format.md), and
+ * stock age refuses it.
+ */
+typedef enum AgeCipher
+{
+	AGE_CHACHA20_POLY1305,
+	AGE_AES_256_GCM
+} AgeCipher;
+
 typedef struct AgeStanza
 {
 	char *type;  /* first argument */
@@ -119,6 +130,7 @@ typedef struct AgeStanza
 
 typedef struct AgeHeader
 {
+	AgeCipher cipher;
 	AgeStanza *stanzas;
 	size_t count;
 	size_t mac_offset; /* bytes the MAC covers: up to and with "---" */
@@ -164,6 +176,10 @@ typedef struct AgeWriter AgeWriter;
 extern AgeWriter *age_writer_new(const AgeRecipients *recipients,
 								 const char *extra_type, size_t extra_len,
 								 Error *err);
+/* The same with AES-256-GCM. */
+extern AgeWriter *age_writer_new_aes(const AgeRecipients *recipients,
+									 const char *extra_type, size_t extra_len,
+									 Error *err);
 /*
  * The header alone of a file that is there: the same file key for other
  * recipients, so that the payload stays as it is.  key stays the caller's.

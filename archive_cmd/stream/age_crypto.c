@@ -46,7 +46,10 @@ age_file_key_new(Error *err)
 	AgeFileKey *key = age_secret_alloc(sizeof(AgeFileKey), err);
 
 	if (key)
+	{
 		randombytes_buf(key->bytes, sizeof(key->bytes));
+		key->cipher = AGE_CHACHA20_POLY1305;
+	}
 	return key;
 }
 
@@ -92,8 +95,11 @@ void
 age_payload_key(const AgeFileKey *key, const uint8_t nonce[AGE_NONCE],
 				uint8_t out[AGE_KEY_LEN])
 {
+	/* never one key for two ciphers */
 	age_hkdf((AgeBytes){key->bytes, AGE_FILE_KEY_LEN},
-			 (AgeBytes){nonce, AGE_NONCE}, "payload", out);
+			 (AgeBytes){nonce, AGE_NONCE},
+			 key->cipher == AGE_AES_256_GCM ? "payload aes-256-gcm" : "payload",
+			 out);
 }
 
 void

@@ -74,21 +74,33 @@ starts_with(const Line *line, const char *prefix)
 	return line->len >= n && memcmp(line->text, prefix, n) == 0;
 }
 
+/* Does the data begin with this line, as far as it goes? */
 static bool
-parse_version(Parser *p)
+begins_with(const Parser *p, const char *line, bool *whole)
 {
-	static const char want[] = AGE_VERSION_LINE;
-	size_t n = p->len < sizeof(want) - 1 ? p->len : sizeof(want) - 1;
+	size_t len = strlen(line);
 
-	if (memcmp(p->data, want, n) != 0)
-		return malformed(p, "it does not begin with the version line");
-	if (n < sizeof(want) - 1)
+	*whole = p->len >= len;
+	return memcmp(p->data, line, *whole ? len : p->len) == 0;
+}
+
+static bool
+parse_version(Parser *p, AgeCipher *cipher)
+{
+	const char *line = AGE_VERSION_LINE;
+	bool whole;
+
+	*cipher = AGE_CHACHA20_POLY1305;
+	if (!begins_with(p, line, &whole))
 	{
-		p->need_more = true;
-		return false;
+		*cipher = AGE_AES_256_GCM;
+		line = AGE_AES_LINE;
+		if (!begins_with(p, line, &whole))
+			return malformed(p, "it does not begin with the version line");
 	}
-	p->pos = n;
-	return true;
+	p->need_more = !whole;
+	p->pos = whole ? strlen(line) : 0;
+	return whole;
 }
 
 static void
@@ -189,7 +201,7 @@ parse_all(Parser *p, AgeHeader *out)
 	size_t cap = 0;
 	Line line;
 
-	if (!parse_version(p))
+	if (!parse_version(p, &out->cipher))
 		return false;
 	while (next_line(p, &line))
 	{

@@ -16,6 +16,7 @@
 #include "stream/age.h"
 
 #define AGE_VERSION_LINE "age-encryption.org/v1\n"
+#define AGE_AES_LINE "pgdr-aes-256-gcm/v1\n"
 #define AGE_FOOTER "---"
 #define AGE_TYPE_X25519 "X25519"
 #define AGE_TYPE_SCRYPT "scrypt"
@@ -33,6 +34,7 @@
 
 struct AgeFileKey
 {
+	AgeCipher cipher; /* of the payload */
 	uint8_t bytes[AGE_FILE_KEY_LEN];
 };
 

@@ -2,7 +2,8 @@
  *
  * age_payload.c
  *	  The payload: a nonce, then chunks of 64 KiB, each sealed with
- *	  ChaCha20-Poly1305 under its number and a mark on the last one.
+ *	  ChaCha20-Poly1305, or AES-256-GCM, under its number and a mark on the
+ *	  last one.
  *
  * Which chunk is the last shows only when the input ends.  So both ways a
  * full chunk waits in the buffer until another byte comes; only what is known
@@ -16,7 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digest_aes.h"
+
 #define CHUNK_NONCE crypto_aead_chacha20poly1305_ietf_NPUBBYTES
+
+/* The two are laid out alike, so that chunks are. */
+_Static_assert(CHUNK_NONCE == AES_GCM_NONCE, "nonces differ");
+_Static_assert(AGE_TAG == AES_GCM_TAG, "tags differ");
+_Static_assert(AGE_KEY_LEN == AES_GCM_KEY, "keys differ");
 
 /* The state of both directions. */
 typedef struct Payload
@@ -24,6 +32,8 @@ typedef struct Payload
 	Stage base;
 	const AgeFileKey *file_key;
 	uint8_t *key; /* locked; NULL until the nonce is known */
+	AesGcm *aes;  /* NULL: ChaCha20-Poly1305 */
+	bool encrypts;
 	uint8_t nonce[AGE_NONCE];
 	size_t nonce_len; /* bytes of the nonce that are there */
 	uint64_t chunk;   /* number of the next chunk */
@@ -50,7 +60,9 @@ make_key(Payload *s, Error *err)
 	if (!s->key)
 		return false;
 	age_payload_key(s->file_key, s->nonce, s->key);
-	return true;
+	if (s->file_key->cipher == AGE_AES_256_GCM)
+		s->aes = aes_gcm_new(s->key, s->encrypts, err);
+	return s->aes != NULL || s->file_key->cipher != AGE_AES_256_GCM;
 }
 
 static Payload *
@@ -71,6 +83,7 @@ payload_free(Stage *stage)
 {
 	Payload *s = (Payload *) stage;
 
+	aes_gcm_free(s->aes);
 	age_secret_free(s->key);
 	/* plaintext may be a key file; wiping costs microseconds */
 	if (s->nonce_len > 0)
@@ -91,8 +104,11 @@ seal(Payload *s, const uint8_t *data, size_t len, bool last, Error *err)
 	if (!s->key && !make_key(s, err))
 		return false;
 	chunk_nonce(s->chunk++, last, nonce);
-	crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, data, len, NULL, 0,
-											  NULL, nonce, s->key);
+	if (!s->aes)
+		crypto_aead_chacha20poly1305_ietf_encrypt(out, NULL, data, len, NULL, 0,
+												  NULL, nonce, s->key);
+	else if (!aes_gcm_seal(s->aes, nonce, data, len, out, err))
+		return false;
 	if (!s->nonce_written)
 	{
 		/* together with the first chunk, to save a tiny write */
@@ -163,32 +179,44 @@ stage_age_encrypt(AgeWriter *w, Stage *next)
 	/* a new nonce for each stage: two payloads under one would be fatal */
 	randombytes_buf(s->nonce, sizeof(s->nonce));
 	s->nonce_len = AGE_NONCE;
+	s->encrypts = true;
 	return &s->base;
 }
 
 /* ---- decryption ---- */
 
+/* Into out, which is NULL where only the tag is to be checked. */
 static bool
-is_authentic(Payload *s, const uint8_t *data, size_t len, bool last)
+decrypt_chunk(Payload *s, const uint8_t *data, size_t len, bool last,
+			  uint8_t *out)
 {
 	uint8_t nonce[CHUNK_NONCE];
+	uint8_t *scratch = NULL;
+	Error ignored = ERROR_INIT;
+	bool good;
 
-	/* without a place for the plaintext, only the tag is checked */
 	chunk_nonce(s->chunk, last, nonce);
-	return crypto_aead_chacha20poly1305_ietf_decrypt(
-			   NULL, NULL, NULL, data, len, NULL, 0, nonce, s->key) == 0;
+	if (!s->aes)
+		return crypto_aead_chacha20poly1305_ietf_decrypt(
+				   out, NULL, NULL, data, len, NULL, 0, nonce, s->key) == 0;
+	if (!out)
+		out = scratch = mem_alloc(len);
+	if (!aes_gcm_open(s->aes, nonce, data, len, out, &good, &ignored))
+		good = false;
+	error_clear(&ignored);
+	if (scratch)
+		sodium_memzero(scratch, len);
+	free(scratch);
+	return good;
 }
 
 /* Opens a chunk from anywhere, the buffer included, and hands it on. */
 static bool
 open_chunk(Payload *s, const uint8_t *data, size_t len, bool last, Error *err)
 {
-	uint8_t nonce[CHUNK_NONCE];
 	uint8_t *out = s->buf + AGE_NONCE;
 
-	chunk_nonce(s->chunk, last, nonce);
-	if (crypto_aead_chacha20poly1305_ietf_decrypt(out, NULL, NULL, data, len,
-												  NULL, 0, nonce, s->key) != 0)
+	if (!decrypt_chunk(s, data, len, last, out))
 	{
 		error_set(err, ERR_DAMAGED,
 				  "could not decrypt chunk %" PRIu64 " of an age file",
@@ -270,7 +298,7 @@ decrypt_finish(Stage *stage, Error *err)
 		return error_set(err, ERR_DAMAGED, "age file has an empty last chunk");
 	/* a range may stop at any whole chunk */
 	if (s->is_range && s->used == AGE_ENC_CHUNK)
-		last = !is_authentic(s, buffered, s->used, false);
+		last = !decrypt_chunk(s, buffered, s->used, false, NULL);
 	return open_chunk(s, buffered, s->used, last, err) &&
 		   stage_finish(s->base.next, err);
 }

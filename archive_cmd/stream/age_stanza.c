@@ -261,6 +261,7 @@ check_mac(AgeFileKey *key, const AgeHeader *h, const uint8_t *data, Error *err)
 {
 	uint8_t mac[AGE_MAC_LEN];
 
+	key->cipher = h->cipher;
 	age_header_mac(key, data, h->mac_offset, mac);
 	if (sodium_memcmp(mac, h->mac, sizeof(mac)) == 0)
 		return key;

@@ -17,18 +17,21 @@
 /* " " and 43 characters and the line's end, behind AGE_FOOTER */
 #define FOOTER_REST (1 + 43 + 1)
 
-/* An empty writer with a random file key; NULL on error. */
+/* An empty writer with that file key, or a random one; NULL on error. */
 static AgeWriter *
-writer_new(Error *err)
+writer_new(const AgeFileKey *from, Error *err)
 {
 	AgeFileKey *key = age_file_key_new(err);
 	AgeWriter *w;
 
 	if (!key)
 		return NULL;
+	if (from)
+		*key = *from;
 	w = mem_zalloc(sizeof(AgeWriter));
 	w->key = key;
-	strbuf_puts(&w->head, AGE_VERSION_LINE);
+	strbuf_puts(&w->head, key->cipher == AGE_AES_256_GCM ? AGE_AES_LINE
+														 : AGE_VERSION_LINE);
 	return w;
 }
 
@@ -77,11 +80,9 @@ writer_for(const AgeFileKey *key, const AgeRecipients *recipients,
 				  extra_type);
 		return NULL;
 	}
-	w = writer_new(err);
+	w = writer_new(key, err);
 	if (!w)
 		return NULL;
-	if (key)
-		*w->key = *key;
 	for (size_t i = 0; i < recipients->count; i++)
 	{
 		if (!age_x25519_wrap(w->key, &recipients->items[i], &w->head, err))
@@ -106,6 +107,21 @@ age_writer_new(const AgeRecipients *recipients, const char *extra_type,
 }
 
 AgeWriter *
+age_writer_new_aes(const AgeRecipients *recipients, const char *extra_type,
+				   size_t extra_len, Error *err)
+{
+	AgeFileKey *key = age_file_key_new(err);
+	AgeWriter *w;
+
+	if (!key)
+		return NULL;
+	key->cipher = AGE_AES_256_GCM;
+	w = writer_for(key, recipients, extra_type, extra_len, err);
+	age_file_key_free(key);
+	return w;
+}
+
+AgeWriter *
 age_writer_rewrap(const AgeFileKey *key, const AgeRecipients *recipients,
 				  const char *extra_type, size_t extra_len, Error *err)
 {
@@ -115,7 +131,7 @@ age_writer_rewrap(const AgeFileKey *key, const AgeRecipients *recipients,
 AgeWriter *
 age_writer_new_passphrase(const char *passphrase, int log_n, Error *err)
 {
-	AgeWriter *w = writer_new(err);
+	AgeWriter *w = writer_new(NULL, err);
 
 	if (!w)
 		return NULL;
