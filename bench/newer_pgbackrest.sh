@@ -24,15 +24,18 @@ fail()
 mirror()
 {
 	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
-		grep -m 1 '/debian/\?$' || echo http://deb.debian.org/debian
+		grep -m 1 '/debian/\?$' || fail "apt knows no mirror of Debian here"
 }
 
 prepare_apt()
 {
+	local from
+
+	from=$(mirror)
 	mkdir -p "$dir"/apt/{lists,cache}/partial "$dir"/apt/cache/archives/partial
 	: >"$dir/apt/status"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-		"$(mirror) $suite main" >"$dir/apt/sources.list"
+		"$from $suite main" >"$dir/apt/sources.list"
 	options=(
 		-q
 		-o "Dir::State::lists=$dir/apt/lists"
