@@ -48,6 +48,17 @@ SELECT (dr.latest_backup()).label = :'b_label' AS latest,
 SELECT dr.latest_backup('table') IS NULL AS no_other_target;
 SELECT label = :'b_label' AS listed FROM dr.backups_by_target('cluster');
 
+-- of something else than the cluster: it has no positions
+CALL dr.create_backup(target => 'config') \gset c_
+SELECT :c_plain_bytes > 0 AS bytes;
+SELECT target, type, state, wal_ok, sysid, start_lsn, members,
+	label = :'c_label' AS label
+FROM dr.backup WHERE target <> 'cluster';
+SELECT (dr.latest_backup()).label = :'b_label' AS cluster,
+	(dr.latest_backup('config')).label = :'c_label' AS config;
+SELECT label = :'c_label' AS listed FROM dr.backups_by_target('config');
+CALL dr.create_backup(target => 'logical:none');
+
 -- the WAL that it needs is there, in one range
 SELECT w.timeline, w.segments = (w.end_lsn - w.start_lsn) / w.segment_size
 	AS segments,
@@ -55,7 +66,7 @@ SELECT w.timeline, w.segments = (w.end_lsn - w.start_lsn) / w.segment_size
 	w.first_commit <= w.last_commit AS commits, w.bytes > 0 AS bytes,
 	pg_walfile_name(w.start_lsn + 1) = w.first_segment
 		AND pg_walfile_name(w.end_lsn) = w.last_segment AS names
-FROM dr.wal_range w, dr.backup b;
+FROM dr.wal_range w, dr.backup b WHERE b.target = 'cluster';
 SELECT timeline, parent_timeline, switch_lsn FROM dr.timeline;
 SELECT timeline, reachable, missing_segment, label = :'b_label' AS label,
 	from_lsn = :'b_stop_lsn' AS from_lsn, to_lsn >= from_lsn AS to_lsn,
@@ -139,7 +150,7 @@ SELECT DISTINCT p->>'severity' AS severity, p->>'check' AS check_name
 FROM jsonb_array_elements(:'v_problems') AS p;
 
 -- a damaged backup is not the latest
-SELECT label AS newest FROM dr.backup ORDER BY stop_time DESC LIMIT 1 \gset
+SELECT label AS newest FROM dr.backup WHERE target = 'cluster' ORDER BY stop_time DESC LIMIT 1 \gset
 SELECT (dr.latest_backup()).label = :'newest' AS latest;
 \setenv LABEL :newest
 \! for f in "$BASE"/repo/backup/"$LABEL"/data/*; do chmod u+w "$f"; printf XXXX | dd of="$f" bs=1 seek=$(($(stat -c %s "$f") / 2)) conv=notrunc 2>/dev/null; done

@@ -107,18 +107,19 @@ CREATE TABLE dr.backup (
 	verified_ok boolean,
 	verified_deep boolean,
 	parent text,
+	members text[],
 	annotations jsonb,
 	problem text,
 	PRIMARY KEY (repository, label)
 );
 
-COMMENT ON TABLE dr.backup IS 'base backups, as of the last dr.sync()';
+COMMENT ON TABLE dr.backup IS 'backups, as of the last dr.sync()';
 COMMENT ON COLUMN dr.backup.repository IS 'repository that it is in';
 COMMENT ON COLUMN dr.backup.label IS 'its name in the repository';
-COMMENT ON COLUMN dr.backup.target IS 'what was backed up; cluster is all of it';
+COMMENT ON COLUMN dr.backup.target IS 'what was backed up: cluster, config, files:NAME, logical:NAME, or full_system';
 COMMENT ON COLUMN dr.backup.type IS 'full or incremental';
 COMMENT ON COLUMN dr.backup.state IS 'complete, running, interrupted (not finished and of no use) or unreadable';
-COMMENT ON COLUMN dr.backup.sysid IS 'system identifier of the cluster';
+COMMENT ON COLUMN dr.backup.sysid IS 'system identifier of the cluster; like major, timelines and positions null for another target';
 COMMENT ON COLUMN dr.backup.major IS 'major version of the server';
 COMMENT ON COLUMN dr.backup.version_num IS 'version of the server, as server_version_num';
 COMMENT ON COLUMN dr.backup.start_timeline IS 'timeline on which it started';
@@ -138,6 +139,7 @@ COMMENT ON COLUMN dr.backup.verified_at IS 'when it was last verified';
 COMMENT ON COLUMN dr.backup.verified_ok IS 'was it intact then?';
 COMMENT ON COLUMN dr.backup.verified_deep IS 'was it decrypted and decoded then?';
 COMMENT ON COLUMN dr.backup.parent IS 'backup that an incremental one is based on';
+COMMENT ON COLUMN dr.backup.members IS 'labels of the backups that one of full_system is made of';
 COMMENT ON COLUMN dr.backup.annotations IS 'what was noted with it';
 COMMENT ON COLUMN dr.backup.problem IS 'why it is unreadable';
 
@@ -273,7 +275,7 @@ BEGIN
 			   r.plain_bytes, r.stored_bytes, r.files, r.packs,
 			   r.page_checksums, r.damaged_pages, r.wal_ok,
 			   r.verified_at, r.verified_ok, r.verified_deep,
-			   r.parent, r.annotations, r.problem
+			   r.parent, r.members, r.annotations, r.problem
 		FROM unnest(items) AS u(item),
 			 jsonb_to_record(item) AS r(repository text, label text, target text,
 				backup_type text, state text, sysid numeric, major integer,
@@ -283,7 +285,7 @@ BEGIN
 				files bigint, packs integer, page_checksums boolean,
 				damaged_pages bigint, wal_ok boolean, verified_at timestamptz,
 				verified_ok boolean, verified_deep boolean, parent text,
-				annotations jsonb, problem text)
+				members text[], annotations jsonb, problem text)
 		WHERE item->>'type' = 'backup';
 
 	INSERT INTO dr.wal_range
@@ -555,7 +557,7 @@ CREATE PROCEDURE dr.create_backup(
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'dr_create_backup';
 
-COMMENT ON PROCEDURE dr.create_backup(text, text, jsonb, text, integer, pg_lsn, pg_lsn, timestamptz, timestamptz, bigint, bigint, bigint, interval) IS 'takes a base backup, and returns when it and the WAL that it needs are in the repository';
+COMMENT ON PROCEDURE dr.create_backup(text, text, jsonb, text, integer, pg_lsn, pg_lsn, timestamptz, timestamptz, bigint, bigint, bigint, interval) IS 'takes a backup, and returns when it and the WAL that it needs are in the repository';
 
 CREATE PROCEDURE dr.verify_integrity(
 	label text DEFAULT NULL,
@@ -597,11 +599,12 @@ BEGIN ATOMIC
 	SELECT b.*
 	FROM dr.backup b
 	WHERE b.target = backups_by_target.target
-		AND b.sysid = (SELECT system_identifier FROM pg_control_system())
+		AND (b.sysid = (SELECT system_identifier FROM pg_control_system())
+			OR b.target <> 'cluster')
 	ORDER BY b.start_time DESC, b.label DESC;
 END;
 
-COMMENT ON FUNCTION dr.backups_by_target(text) IS 'backups of this cluster, the newest first';
+COMMENT ON FUNCTION dr.backups_by_target(text) IS 'backups of a target, the newest first; of the cluster only those of this one';
 
 CREATE FUNCTION dr.latest_backup(target text DEFAULT 'cluster')
 RETURNS dr.backup
@@ -610,7 +613,8 @@ BEGIN ATOMIC
 	SELECT b.*
 	FROM dr.backup b
 	WHERE b.target = latest_backup.target
-		AND b.sysid = (SELECT system_identifier FROM pg_control_system())
+		AND (b.sysid = (SELECT system_identifier FROM pg_control_system())
+			OR b.target <> 'cluster')
 		AND b.state = 'complete'
 		AND b.wal_ok
 		AND b.verified_ok IS NOT FALSE
@@ -618,7 +622,7 @@ BEGIN ATOMIC
 	LIMIT 1;
 END;
 
-COMMENT ON FUNCTION dr.latest_backup(text) IS 'newest backup of this cluster that is complete, has its WAL, and was not found damaged; null if there is none';
+COMMENT ON FUNCTION dr.latest_backup(text) IS 'newest backup of a target that is complete, has its WAL, and was not found damaged; null if there is none';
 
 CREATE FUNCTION dr.get_backup(label text)
 RETURNS dr.backup

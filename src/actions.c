@@ -175,14 +175,24 @@ dr_sync(PG_FUNCTION_ARGS)
 
 /* ---- create_backup ---- */
 
+/* What the configuration has no section for, pgdr refuses. */
 static void
 check_target(const char *target)
 {
-	if (strcmp(target, "cluster") == 0)
+	static const char *const known[] = {"cluster", "config", "full_system"};
+
+	for (int i = 0; i < lengthof(known); i++)
+	{
+		if (strcmp(target, known[i]) == 0)
+			return;
+	}
+	if (strncmp(target, "files:", strlen("files:")) == 0 ||
+		strncmp(target, "logical:", strlen("logical:")) == 0)
 		return;
-	ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					errmsg("unknown target \"%s\"", target),
-					errhint("The only target is \"cluster\".")));
+					errhint("It is \"cluster\", \"config\", \"files:NAME\", "
+							"\"logical:NAME\", or \"full_system\".")));
 }
 
 static void
@@ -243,14 +253,16 @@ static StringInfo
 backup_options(FunctionCallInfo fcinfo)
 {
 	StringInfo out = makeStringInfo();
+	char *target = text_argument(fcinfo, 0, "target");
 
-	check_target(text_argument(fcinfo, 0, "target"));
+	check_target(target);
 	if (!PG_ARGISNULL(3))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("a label cannot be chosen"),
 						errdetail("Argument \"label\" returns the label that "
 								  "the backup got.")));
 	appendStringInfoChar(out, '{');
+	dr_json_put_text(out, "target", target);
 	dr_json_put_text(out, "type", text_argument(fcinfo, 1, "type"));
 	appendStringInfoString(out, ",\"annotate\":[");
 	if (!PG_ARGISNULL(2))

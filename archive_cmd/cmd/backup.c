@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * backup.c
- *	  pgdr backup: takes a base backup of the running cluster.
+ *	  pgdr backup: takes a base backup of the running cluster, or a backup of
+ *	  another target (backup_other.c).
  *
  * With --output=json the result line has the members of a backup as info
  * shows them (label, target, type, lsn and time of start and stop, sizes,
@@ -15,7 +16,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "cmd/cmd.h"
+#include "cmd/backup.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -26,6 +27,8 @@
 #include "job/backup.h"
 
 static const OptionSpec options[] = {
+	{"target", OPTION_TEXT, "TARGET",
+	 "cluster (default), config, files:NAME, logical:NAME, or full_system"},
 	{"type", OPTION_TEXT, "TYPE", "type of the backup: full (default)"},
 	{"annotate", OPTION_LIST, "KEY=VALUE", "note kept with the backup"},
 	{"archival", OPTION_FLAG, NULL,
@@ -33,7 +36,36 @@ static const OptionSpec options[] = {
 	{"no-fast", OPTION_FLAG, NULL, "wait for the checkpoint to be spread out"},
 	{"archive-timeout", OPTION_TEXT, "DURATION",
 	 "how long to wait for the WAL at the end"},
+	{"database", OPTION_TEXT, "NAME", "of target logical:NAME: what to dump"},
+	{"table", OPTION_LIST, "PATTERN", "only these tables of it"},
 	{NULL, OPTION_FLAG, NULL, NULL}};
+
+static bool
+is_other(const Context *ctx)
+{
+	const char *target = ctx_option(ctx, "target");
+
+	return target != NULL && strcmp(target, TARGET_CLUSTER) != 0;
+}
+
+static bool
+check_target(const Context *ctx, Error *err)
+{
+	const char *target = ctx_option(ctx, "target");
+	bool dumps = target != NULL && target_name(target, TARGET_LOGICAL) != NULL;
+
+	if (target != NULL && !target_ok(target))
+	{
+		error_set(err, ERR_USAGE, "unknown target \"%s\"", target);
+		return error_hint(err, "It is cluster, config, files:NAME, "
+							   "logical:NAME, or full_system.");
+	}
+	if (!dumps && (ctx_option(ctx, "database") || ctx_option(ctx, "table")))
+		return error_set(err, ERR_USAGE,
+						 "--database and --table go with a target "
+						 "logical:NAME only");
+	return true;
+}
 
 static bool
 check_type(const Context *ctx, Error *err)
@@ -85,8 +117,8 @@ read_annotations(const Context *ctx, Json *notes, bool *any, Error *err)
 	return true;
 }
 
-static void
-show_sizes(Context *ctx, const BackupInfo *info, int64_t usecs)
+void
+backup_show_sizes(Context *ctx, const BackupInfo *info, int64_t usecs)
 {
 	char plain[32];
 	char stored[32];
@@ -116,7 +148,7 @@ show_text(Context *ctx, const BackupInfo *info, int64_t usecs)
 	lsn_format(info->start_lsn, from);
 	lsn_format(info->stop_lsn, to);
 	ctx_print(ctx, "backup %s complete\n", info->label);
-	show_sizes(ctx, info, usecs);
+	backup_show_sizes(ctx, info, usecs);
 	ctx_print(ctx, "  WAL:      %s to %s, timeline %" PRIu32 "\n", from, to,
 			  info->timeline);
 	if (info->damaged_pages > 0)
@@ -136,9 +168,9 @@ show_repositories(Context *ctx, const RepoSet *set)
 				  repo_set_name(set, i));
 }
 
-static void
-show_result(Context *ctx, const RepoSet *set, const BackupInfo *info,
-			int64_t usecs)
+void
+backup_show_result(Context *ctx, const RepoSet *set, const BackupInfo *info,
+				   int64_t usecs)
 {
 	Json *obj = backup_info_json(info);
 
@@ -146,7 +178,10 @@ show_result(Context *ctx, const RepoSet *set, const BackupInfo *info,
 	json_put_int(obj, "duration_ms", usecs / 1000);
 	json_put(obj, "repositories", ctx_outcomes_json(set, "complete"));
 	ctx_emit(ctx, "result", obj);
-	show_text(ctx, info, usecs);
+	if (backup_is_cluster(info))
+		show_text(ctx, info, usecs);
+	else
+		backup_other_show(ctx, info, usecs);
 	show_repositories(ctx, set);
 	if (info->damaged_pages > 0)
 		ctx_found_problems(ctx);
@@ -169,7 +204,7 @@ take(Context *ctx, const BackupOptions *given, Error *err)
 	done = backup_take(set, &take_options, &info, err);
 	ctx_progress_stop(ctx);
 	if (done)
-		show_result(ctx, set, &info, clock_monotonic() - begun);
+		backup_show_result(ctx, set, &info, clock_monotonic() - begun);
 	backup_info_free(&info);
 	return done;
 }
@@ -185,7 +220,7 @@ run_backup(Context *ctx, Error *err)
 	bool any;
 	bool done;
 
-	if (!check_type(ctx, err))
+	if (!check_target(ctx, err) || !check_type(ctx, err))
 		return false;
 	settings = ctx_settings(ctx, err);
 	if (settings == NULL)
@@ -200,7 +235,10 @@ run_backup(Context *ctx, Error *err)
 	notes = json_new_object();
 	done = read_annotations(ctx, notes, &any, err);
 	given.annotations = any ? notes : NULL;
-	done = done && take(ctx, &given, err);
+	if (done && is_other(ctx))
+		done = backup_other_take(ctx, &given, err);
+	else
+		done = done && take(ctx, &given, err);
 	json_free(notes);
 	return done;
 }

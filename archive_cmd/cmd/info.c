@@ -113,6 +113,13 @@ print_backup(Context *ctx, const CatalogBackup *b)
 				  b->state == BACKUP_UNREADABLE ? b->problem.message : "");
 		return;
 	}
+	if (info->member_count > 0)
+	{
+		ctx_print(ctx, "  %s  %s, ended %s, %s\n", info->label, info->target,
+				  time_text(info->stop_time, stop), verified_text(b));
+		print_members(ctx, info);
+		return;
+	}
 	ctx_print(ctx, "  %s  %s%s%s, ended %s, %s stored as %s, %s\n", info->label,
 			  backup_is_cluster(info) ? "" : info->target,
 			  backup_is_cluster(info) ? "" : ", ",
@@ -120,7 +127,6 @@ print_backup(Context *ctx, const CatalogBackup *b)
 			  time_text(info->stop_time, stop),
 			  size_text(info->plain_bytes, plain),
 			  size_text(info->stored_bytes, stored), verified_text(b));
-	print_members(ctx, info);
 	if (!backup_is_cluster(info))
 		return;
 	lsn_format(info->start_lsn, from);

@@ -32,7 +32,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "cmd/cmd.h"
+#include "cmd/restore.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -41,14 +41,19 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "cmd/restore_options.h"
 #include "job/restore.h"
 #include "job/restore_target.h"
+#include "job/unpack.h"
+#include "repo/target.h"
 
 static const OptionSpec options[] = {
 	{"target-dir", OPTION_TEXT, "DIR", "directory to restore into"},
 	{"backup", OPTION_TEXT, "LABEL",
 	 "backup to restore (default: the newest that reaches the target)"},
+	{"part", OPTION_TEXT, "TARGET",
+	 "of a backup of full_system, only this part"},
+	{"to-connection", OPTION_TEXT, "CONNINFO",
+	 "of a backup of logical:NAME: run pg_restore into that database"},
 	{"target-type", OPTION_TEXT, "TYPE",
 	 "latest (default), immediate, time, lsn, xid, or name"},
 	{"target", OPTION_TEXT, "VALUE",
@@ -94,6 +99,28 @@ typedef struct Given
 } Given;
 
 /* ---- what the user asked for ---- */
+
+static bool
+read_target(const Context *ctx, RestoreOptions *job, Error *err)
+{
+	const char *type = ctx_option(ctx, "target-type");
+
+	job->target = ctx_option(ctx, "target");
+	job->target_type = job->target != NULL ? TARGET_TIME : TARGET_LATEST;
+	if (type != NULL && !restore_target_type_parse(type, &job->target_type))
+	{
+		error_set(err, ERR_USAGE, "unknown target type \"%s\"", type);
+		return error_hint(err, "It is one of latest, immediate, time, lsn, "
+							   "xid, name.");
+	}
+	job->target_inclusive = !ctx_flag(ctx, "target-exclusive");
+	if (!job->target_inclusive && job->target_type != TARGET_TIME &&
+		job->target_type != TARGET_LSN && job->target_type != TARGET_XID)
+		return error_set(err, ERR_USAGE,
+						 "--target-exclusive goes with a target of type "
+						 "time, lsn, or xid only");
+	return true;
+}
 
 /*
  * PostgreSQL has other values as well, but those are the restored server's own
@@ -203,6 +230,72 @@ read_manner(const Context *ctx, Given *g, Error *err)
 	return true;
 }
 
+/*
+ * In single quotes, as the shell wants it, and with "%" doubled, as the server
+ * does: it replaces %f, %p and %r before it runs the command.
+ */
+static void
+add_word(StrBuf *out, const char *word)
+{
+	strbuf_putc(out, '\'');
+	for (const char *p = word; *p != '\0'; p++)
+	{
+		if (*p == '\'')
+			strbuf_puts(out, "'\\''");
+		else if (*p == '%')
+			strbuf_puts(out, "%%");
+		else
+			strbuf_putc(out, *p);
+	}
+	strbuf_putc(out, '\'');
+}
+
+/*
+ * A repository that cannot be asked keeps archive-get from saying that there
+ * is no more WAL.  One that was passed over in the plan is not asked by the
+ * recovery either: else it would never end.  Of that the user was warned.
+ */
+static char *
+names_to_ask(const Context *ctx, const RepoSet *set)
+{
+	const char *chosen = ctx_option(ctx, "repo");
+	StrBuf sb = STRBUF_INIT;
+	bool all = chosen == NULL;
+
+	for (size_t i = 0; i < set->count; i++)
+	{
+		if (error_is_set(&set->members[i].why))
+			all = false;
+		else
+			strbuf_printf(&sb, "%s%s", sb.len > 0 ? "," : "",
+						  repo_set_name(set, i));
+	}
+	if (!all && sb.len > 0)
+		return strbuf_steal(&sb);
+	strbuf_free(&sb);
+	return NULL;
+}
+
+static char *
+make_restore_command(const Context *ctx, const Settings *settings,
+					 const RepoSet *set)
+{
+	char *names = names_to_ask(ctx, set);
+	StrBuf sb = STRBUF_INIT;
+
+	add_word(&sb, ctx_program(ctx));
+	strbuf_puts(&sb, " --config ");
+	add_word(&sb, settings->file);
+	if (names != NULL)
+	{
+		strbuf_puts(&sb, " --repo ");
+		add_word(&sb, names);
+	}
+	free(names);
+	strbuf_puts(&sb, " archive-get \"%f\" \"%p\"");
+	return strbuf_steal(&sb);
+}
+
 static void
 protect_files(Given *g, const Settings *settings)
 {
@@ -221,24 +314,41 @@ protect_files(Given *g, const Settings *settings)
 }
 
 static bool
+check_where(const Context *ctx, const char *dir, Error *err)
+{
+	bool given = dir != NULL && *dir != '\0';
+
+	if (ctx_option(ctx, "to-connection") == NULL)
+	{
+		if (given)
+			return true;
+		error_set(err, ERR_USAGE, "no target directory is given");
+		return error_hint(err, "Name it with --target-dir.");
+	}
+	if (given)
+		return error_set(err, ERR_USAGE,
+						 "--target-dir and --to-connection "
+						 "exclude each other");
+	return ctx_option(ctx, "backup") != NULL ||
+		   error_set(err, ERR_USAGE, "no backup is named with --backup");
+}
+
+static bool
 read_options(Context *ctx, Given *g, Error *err)
 {
 	const Settings *settings;
 	const char *dir = ctx_option(ctx, "target-dir");
 
-	if (dir == NULL || *dir == '\0')
-	{
-		error_set(err, ERR_USAGE, "no target directory is given");
-		return error_hint(err, "Name it with --target-dir.");
-	}
-	if (!restore_read_target(ctx, &g->job, err) || !read_maps(ctx, g, err) ||
+	if (!check_where(ctx, dir, err))
+		return false;
+	if (!read_target(ctx, &g->job, err) || !read_maps(ctx, g, err) ||
 		!read_manner(ctx, g, err))
 		return false;
 	read_databases(ctx, g);
 	settings = ctx_settings(ctx, err);
 	if (settings == NULL)
 		return false;
-	g->target_dir = file_absolute(dir);
+	g->target_dir = file_absolute(dir != NULL ? dir : "");
 	g->job.target_dir = g->target_dir;
 	g->job.label = ctx_option(ctx, "backup");
 	g->job.target_timeline = ctx_option(ctx, "target-timeline");
@@ -489,7 +599,7 @@ plan_and_restore(Context *ctx, Given *g, Error *err)
 
 	if (set == NULL || !restore_plan(set, &g->job, &plan, err))
 		return false;
-	g->restore_command = restore_make_command(ctx, ctx_settings(ctx, err), set);
+	g->restore_command = make_restore_command(ctx, ctx_settings(ctx, err), set);
 	g->job.restore_command = g->restore_command;
 	emit_plan(ctx, g, &plan);
 	print_plan(ctx, g, &plan);
@@ -504,11 +614,180 @@ plan_and_restore(Context *ctx, Given *g, Error *err)
 	return done;
 }
 
+/* ---- other targets ---- */
+
+/* What cannot be read says so when it is restored as one of the cluster. */
+static bool
+find_other(Context *ctx, const char *label, RestorePlan *plan, Error *err)
+{
+	RepoSet *set = label != NULL ? ctx_repo_set(ctx, err) : NULL;
+	Error ignored = ERROR_INIT;
+	bool found = set != NULL && unpack_plan(set, label, plan, &ignored) &&
+				 !backup_is_cluster(&plan->backup);
+
+	error_clear(&ignored);
+	return found;
+}
+
+static bool
+restore_one(Context *ctx, Given *g, Error *err)
+{
+	RestorePlan other = {0};
+	bool done;
+
+	if (find_other(ctx, g->job.label, &other, err))
+		done = restore_other(ctx, &g->job, &other, err);
+	else
+		done = !error_is_set(err) && plan_and_restore(ctx, g, err);
+	restore_plan_free(&other);
+	return done;
+}
+
+static bool
+restore_cluster_check(const Context *ctx, Error *err)
+{
+	return ctx_option(ctx, "to-connection") == NULL ||
+		   error_set(err, ERR_USAGE,
+					 "--to-connection goes with a backup of logical:NAME only");
+}
+
+/* By itself: then nothing may be asked of it that it cannot do. */
+static bool
+restore_alone(Context *ctx, Given *g, Error *err)
+{
+	RestorePlan other = {0};
+	bool is_other = find_other(ctx, g->job.label, &other, err);
+	bool done = !error_is_set(err) &&
+				(is_other ? restore_other_check(ctx, &other, err)
+						  : restore_cluster_check(ctx, err));
+
+	restore_plan_free(&other);
+	return done && restore_one(ctx, g, err);
+}
+
+/* Can it be restored, as far as is known before? */
+static bool
+check_one(Context *ctx, const Given *g, const char *label, Error *err)
+{
+	RepoSet *set = ctx_repo_set(ctx, err);
+	RestoreOptions job = g->job;
+	RestorePlan plan = {0};
+	bool done;
+
+	job.label = label;
+	done = set != NULL && unpack_plan(set, label, &plan, err);
+	if (done && backup_is_cluster(&plan.backup))
+	{
+		restore_plan_free(&plan);
+		done = restore_plan(set, &job, &plan, err) &&
+			   restore_check_plan(&plan, job.skip_wal_check, err);
+	}
+	restore_plan_free(&plan);
+	return done;
+}
+
+/* The directory of a part: its target, with a slash for the colon. */
+static char *
+part_dir(const Given *g, const char *target)
+{
+	char *dir = file_join(g->target_dir, target);
+	char *colon = strrchr(dir + strlen(g->target_dir), ':');
+
+	if (colon != NULL)
+		*colon = '/';
+	return dir;
+}
+
+static bool
+restore_member(Context *ctx, const Given *g, const char *label, Error *err)
+{
+	Given part = *g;
+	RestorePlan plan = {0};
+	RepoSet *set = ctx_repo_set(ctx, err);
+	bool done;
+
+	if (set == NULL || !unpack_plan(set, label, &plan, err))
+		return false;
+	part.target_dir = part_dir(g, plan.backup.target);
+	part.restore_command = NULL;
+	part.job.target_dir = part.target_dir;
+	part.job.label = label;
+	restore_plan_free(&plan);
+	done = restore_one(ctx, &part, err);
+	free(part.restore_command);
+	free(part.target_dir);
+	return done;
+}
+
+/* All parts are looked at before one of them is written. */
+static bool
+restore_group(Context *ctx, const Given *g, const BackupInfo *group, Error *err)
+{
+	bool done = true;
+
+	for (size_t i = 0; done && i < group->member_count; i++)
+		done = check_one(ctx, g, group->members[i], err);
+	for (size_t i = 0; done && i < group->member_count; i++)
+		done = restore_member(ctx, g, group->members[i], err);
+	return done;
+}
+
+/* The label of the group's member of that target. */
+static bool
+choose_part(Context *ctx, Given *g, const BackupInfo *group, const char *part,
+			Error *err)
+{
+	RepoSet *set = ctx_repo_set(ctx, err);
+
+	for (size_t i = 0; set != NULL && i < group->member_count; i++)
+	{
+		RestorePlan plan = {0};
+		bool same;
+
+		if (!unpack_plan(set, group->members[i], &plan, err))
+			return false;
+		same = strcmp(plan.backup.target, part) == 0;
+		restore_plan_free(&plan);
+		if (!same)
+			continue;
+		g->job.label = group->members[i];
+		return restore_alone(ctx, g, err);
+	}
+	return error_set(err, ERR_USAGE, "backup \"%s\" has no part \"%s\"",
+					 group->label, part);
+}
+
+static bool
+restore_any(Context *ctx, Given *g, Error *err)
+{
+	const char *part = ctx_option(ctx, "part");
+	RestorePlan other = {0};
+	bool is_group = find_other(ctx, g->job.label, &other, err) &&
+					other.backup.member_count > 0;
+	bool done;
+
+	if (error_is_set(err))
+		done = false;
+	else if (part != NULL && !is_group)
+		done = error_set(err, ERR_USAGE,
+						 "--part goes with a backup of full_system only");
+	else if (part != NULL)
+		done = choose_part(ctx, g, &other.backup, part, err);
+	else if (is_group && !restore_cluster_check(ctx, err))
+		done = false;
+	else if (is_group)
+		done = restore_group(ctx, g, &other.backup, err);
+	else
+		done = restore_alone(ctx, g, err);
+	restore_plan_free(&other);
+	return done;
+}
+
 static bool
 run_restore(Context *ctx, Error *err)
 {
 	Given g = {0};
-	bool done = read_options(ctx, &g, err) && plan_and_restore(ctx, &g, err);
+	bool done = read_options(ctx, &g, err) && restore_any(ctx, &g, err);
 
 	given_free(&g);
 	return done;

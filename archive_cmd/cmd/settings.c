@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "cmd/suggest.h"
+#include "repo/target.h"
 
 /* Settings on their way, with what has no member of its own. */
 typedef struct Draft
@@ -73,7 +74,6 @@ static const KeySpec global_keys[] = {
 	KEY("nice", take_int, GLOBAL(nice), .max = 19),
 	KEY("process-max", take_int, GLOBAL(process_max), .min = 1, .max = 64),
 	KEY("push-ahead", take_int, GLOBAL(push_ahead), .min = 0, .max = 1024),
-	KEY("get-ahead", take_size, GLOBAL(get_ahead)),
 	KEY("compress-level", take_int, GLOBAL(compress_level), .min = -7,
 		.max = 22),
 	KEY("encryption", take_encryption, GLOBAL(encrypt), .choices = "age|none"),
@@ -91,6 +91,7 @@ static const KeySpec global_keys[] = {
 		.min = USECS_PER_SEC),
 	KEY("manifest-checksums", take_choice, GLOBAL(manifest_checksums),
 		.choices = "CRC32C|SHA256|NONE"),
+	KEY("pg-bin-path", take_path, GLOBAL(pg_bin_path)),
 	KEY("quorum", take_count, GLOBAL(quorum), .max = REPOS_MAX),
 	RETENTION_KEYS(GLOBAL_RETENTION),
 	{.key = NULL}};
@@ -119,7 +120,7 @@ keys_of_section(const char *section)
 		return global_keys;
 	if (strncmp(section, SECTION_REPO, strlen(SECTION_REPO)) == 0)
 		return repo_keys;
-	return NULL;
+	return target_keys(section);
 }
 
 /* ---- what is not known ---- */
@@ -135,7 +136,8 @@ unknown_section(const ConfigEntry *entry, Error *err)
 	suggest_offer(&s, SECTION_GLOBAL);
 	if (s.best != NULL)
 		return error_hint(err, "Perhaps you meant [%s].", s.best);
-	return error_hint(err, "There are [global] and [repo:NAME].");
+	return error_hint(err, "There are [global], [repo:NAME], [files:NAME] and "
+						   "[logical:NAME].");
 }
 
 static bool
@@ -156,6 +158,14 @@ unknown_key(const ConfigEntry *entry, const KeySpec *table,
 	return false;
 }
 
+static bool
+section_name_ok(const char *section)
+{
+	if (strncmp(section, SECTION_REPO, strlen(SECTION_REPO)) == 0)
+		return settings_name_ok(section + strlen(SECTION_REPO));
+	return target_ok(section);
+}
+
 /* An entry's section and key; that it is the first of its key. */
 static bool
 check_entry(const Config *cfg, size_t at, Error *err)
@@ -167,12 +177,11 @@ check_entry(const Config *cfg, size_t at, Error *err)
 
 	if (table == NULL)
 		return unknown_section(entry, err);
-	if (table == repo_keys &&
-		!settings_name_ok(entry->section + strlen(SECTION_REPO)))
+	if (table != global_keys && !section_name_ok(entry->section))
 	{
 		error_set(err, ERR_CONFIG, "%s: invalid section name [%s]",
 				  entry->source, entry->section);
-		return error_detail(err, "The name of a repository has letters, "
+		return error_detail(err, "The name behind the colon has letters, "
 								 "digits, \"_\" and \"-\".");
 	}
 	driver = table == repo_keys ? repo_driver_keys(cfg, entry->section) : NULL;
@@ -267,6 +276,13 @@ variable_is_ours(const Config *cfg, const Settings *s, const char *variable)
 		if (known)
 			return true;
 	}
+	for (size_t i = 0; i < s->target_count; i++)
+	{
+		const char *section = s->targets[i].target;
+
+		if (variable_is_known(cfg, variable, section, target_keys(section)))
+			return true;
+	}
 	return false;
 }
 
@@ -277,7 +293,9 @@ check_environment(const Config *cfg, const Settings *s, Error *err)
 	for (char **p = environ; *p != NULL; p++)
 	{
 		if (strncmp(*p, "PGDR_GLOBAL_", 12) != 0 &&
-			strncmp(*p, "PGDR_REPO_", 10) != 0)
+			strncmp(*p, "PGDR_REPO_", 10) != 0 &&
+			strncmp(*p, "PGDR_FILES_", 11) != 0 &&
+			strncmp(*p, "PGDR_LOGICAL_", 13) != 0)
 			continue;
 		if (variable_is_ours(cfg, s, *p))
 			continue;
@@ -286,8 +304,8 @@ check_environment(const Config *cfg, const Settings *s, Error *err)
 				  "of the configuration",
 				  (int) strcspn(*p, "="), *p);
 		return error_hint(err, "Its form is PGDR_GLOBAL_<KEY>, or "
-							   "PGDR_REPO_<NAME>_<KEY> for a repository of "
-							   "the configuration file.");
+							   "PGDR_REPO_<NAME>_<KEY> and the like for a "
+							   "section of the configuration file.");
 	}
 	return true;
 }
@@ -313,7 +331,6 @@ set_defaults(Draft *draft)
 	s->spool_path = mem_strdup("/var/spool/pgdr");
 	s->process_max = default_process_max();
 	s->push_ahead = 64;
-	s->get_ahead = (uint64_t) 256 << 20;
 	s->compress_level = 1;
 	s->encrypt = true;
 	s->key_max_age = INT64_C(90) * 24 * 3600 * USECS_PER_SEC;
@@ -486,6 +503,7 @@ fill(Config *cfg, Draft *draft, Error *err)
 			return false;
 	}
 	find_repos(cfg, draft);
+	find_targets(cfg, s);
 	apply_section(cfg, SECTION_GLOBAL, global_keys);
 	for (size_t i = 0; i < s->repo_count; i++)
 	{
@@ -494,6 +512,9 @@ fill(Config *cfg, Draft *draft, Error *err)
 		apply_section(cfg, section, repo_keys);
 		free(section);
 	}
+	for (size_t i = 0; i < s->target_count; i++)
+		apply_section(cfg, s->targets[i].target,
+					  target_keys(s->targets[i].target));
 	if (!check_environment(cfg, s, err))
 		return false;
 	if (!take_section(cfg, SECTION_GLOBAL, draft, err))
@@ -501,6 +522,14 @@ fill(Config *cfg, Draft *draft, Error *err)
 	for (size_t i = 0; i < s->repo_count; i++)
 	{
 		if (!take_repo(cfg, draft, &s->repos[i], err))
+			return false;
+	}
+	for (size_t i = 0; i < s->target_count; i++)
+	{
+		TargetSettings *target = &s->targets[i];
+
+		if (!take_section(cfg, target->target, target, err) ||
+			!check_target(target, err))
 			return false;
 	}
 	return check_whole(s, err);
@@ -564,6 +593,8 @@ settings_free(Settings *s)
 	}
 	for (size_t i = 0; i < s->recipient_count; i++)
 		free(s->recipients[i]);
+	free_targets(s);
+	free(s->pg_bin_path);
 	free(s->repos);
 	free(s->recipients);
 	free(s->notes);

@@ -34,6 +34,18 @@ typedef struct RecipientNote
 	int64_t created; /* "age1...@2026-11-29"; 0: not said */
 	bool escrow;     /* escrow-recipient: rotation leaves it alone */
 } RecipientNote;
+/* A target beside the cluster: a section [files:NAME] or [logical:NAME]. */
+typedef struct TargetSettings
+{
+	char *target; /* "files:app" */
+	char **paths; /* of files; absolute */
+	size_t path_count;
+	char **excludes; /* patterns */
+	size_t exclude_count;
+	char *database; /* of logical */
+	char **tables;  /* patterns of pg_dump */
+	size_t table_count;
+} TargetSettings;
 
 typedef struct Settings
 {
@@ -43,9 +55,8 @@ typedef struct Settings
 	char *connection;
 	char *spool_path;
 	int process_max;
-	int nice;           /* of commands that take long; 0: as started */
-	int push_ahead;     /* segments; 0: no look-ahead */
-	uint64_t get_ahead; /* bytes; 0: no look-ahead of recovery */
+	int nice;       /* of commands that take long; 0: as started */
+	int push_ahead; /* segments; 0: no look-ahead */
 	int compress_level;
 	bool encrypt; /* encryption = age (default) | none */
 	bool aes;     /* cipher = chacha20-poly1305 (default) | aes-256-gcm */
@@ -59,7 +70,10 @@ typedef struct Settings
 	uint32_t quorum;          /* 0: none */
 	int64_t archive_timeout;  /* microseconds */
 	char *manifest_checksums; /* "CRC32C", "SHA256", "NONE" */
-	RepoSettings *repos;      /* in the order of the file; at least one */
+	char *pg_bin_path;        /* of PostgreSQL's client programs, or NULL */
+	TargetSettings *targets;  /* in the order of the file */
+	size_t target_count;
+	RepoSettings *repos; /* in the order of the file; at least one */
 	size_t repo_count;
 } Settings;
 
@@ -69,6 +83,9 @@ typedef struct Settings
  * and hint.
  */
 extern bool settings_load(const char *file, Settings *out, Error *err);
+/* The section of this target, or NULL. */
+extern const TargetSettings *settings_target(const Settings *settings,
+											 const char *target);
 extern void settings_free(Settings *settings);
 
 /*

@@ -46,8 +46,6 @@ extern bool take_int(const KeySpec *spec, void *field, const ConfigEntry *entry,
 					 Error *err);
 extern bool take_count(const KeySpec *spec, void *field,
 					   const ConfigEntry *entry, Error *err);
-extern bool take_size(const KeySpec *spec, void *field,
-					  const ConfigEntry *entry, Error *err);
 extern bool take_duration(const KeySpec *spec, void *field,
 						  const ConfigEntry *entry, Error *err);
 extern bool take_choice(const KeySpec *spec, void *field,
@@ -61,6 +59,18 @@ extern bool take_cipher(const KeySpec *spec, void *field,
 						const ConfigEntry *entry, Error *err);
 extern bool take_recipients(const KeySpec *spec, void *field,
 							const ConfigEntry *entry, Error *err);
+
+/* ---- other targets (settings_target.c) ---- */
+
+/* The keys of a section [files:NAME] or [logical:NAME]; NULL: another one. */
+extern const KeySpec *target_keys(const char *section);
+
+/* Every such section of the file, in order. */
+extern void find_targets(const Config *cfg, Settings *settings);
+
+/* Has the target what it needs? */
+extern bool check_target(const TargetSettings *target, Error *err);
+extern void free_targets(Settings *settings);
 
 /* ---- repositories (settings_repo.c) ---- */
 

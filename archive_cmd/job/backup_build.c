@@ -7,10 +7,14 @@
  */
 #include "job/backup_build.h"
 
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+
+#define NAME_BUFFER 4096
 
 void
 backup_build_init(BackupBuild *build)
@@ -23,6 +27,7 @@ void
 backup_build_free(BackupBuild *build)
 {
 	manifest_free(&build->manifest);
+	free(build->tar_owners);
 	pthread_mutex_destroy(&build->lock);
 }
 
@@ -83,17 +88,92 @@ backup_build_add_damage(BackupBuild *build, const ManifestDamage *damage)
 }
 
 void
-backup_build_add_dir(BackupBuild *build, const char *path, uint32_t mode)
+backup_build_put_dir(BackupBuild *build, const ManifestDir *dir)
 {
 	Manifest *m = &build->manifest;
 
 	pthread_mutex_lock(&build->lock);
 	m->dirs = mem_grow(m->dirs, m->dir_count, &build->dir_cap,
 					   sizeof(ManifestDir));
-	m->dirs[m->dir_count].path = mem_strdup(path);
-	m->dirs[m->dir_count++].mode = mode;
+	m->dirs[m->dir_count++] = *dir;
 	pthread_mutex_unlock(&build->lock);
 }
+
+void
+backup_build_add_dir(BackupBuild *build, const char *path, uint32_t mode)
+{
+	ManifestDir dir = {.path = mem_strdup(path), .mode = mode};
+
+	backup_build_put_dir(build, &dir);
+}
+
+void
+backup_build_add_link(BackupBuild *build, const ManifestLink *link)
+{
+	Manifest *m = &build->manifest;
+
+	pthread_mutex_lock(&build->lock);
+	m->links = mem_grow(m->links, m->link_count, &build->link_cap,
+						sizeof(ManifestLink));
+	m->links[m->link_count++] = *link;
+	pthread_mutex_unlock(&build->lock);
+}
+
+/* ---- owners ---- */
+
+/* A name that is not UTF-8 would be another one in the manifest. */
+static char *
+good_name(const char *name)
+{
+	return json_is_utf8(name) ? mem_strdup(name) : NULL;
+}
+
+static void
+find_names(ManifestOwner *o)
+{
+	char buffer[NAME_BUFFER];
+	struct passwd user;
+	struct passwd *user_found = NULL;
+	struct group group;
+	struct group *group_found = NULL;
+
+	if (getpwuid_r(o->uid, &user, buffer, sizeof(buffer), &user_found) == 0 &&
+		user_found != NULL)
+		o->user = good_name(user.pw_name);
+	if (getgrgid_r(o->gid, &group, buffer, sizeof(buffer), &group_found) == 0 &&
+		group_found != NULL)
+		o->group = good_name(group.gr_name);
+}
+
+uint32_t
+backup_build_find_owner(BackupBuild *build, uint32_t uid, uint32_t gid)
+{
+	Manifest *m = &build->manifest;
+	ManifestOwner o = {.uid = uid, .gid = gid};
+
+	/* the one before is mostly the same */
+	for (size_t i = m->owner_count; i > 0; i--)
+	{
+		if (m->owners[i - 1].uid == uid && m->owners[i - 1].gid == gid)
+			return (uint32_t) i;
+	}
+	find_names(&o);
+	build->tar_owners = mem_grow(build->tar_owners, m->owner_count,
+								 &build->tar_owner_cap, sizeof(TarOwner));
+	build->tar_owners[m->owner_count] = (TarOwner){uid, gid, o.user, o.group};
+	m->owners = mem_grow(m->owners, m->owner_count, &build->owner_cap,
+						 sizeof(ManifestOwner));
+	m->owners[m->owner_count++] = o;
+	return (uint32_t) m->owner_count;
+}
+
+const TarOwner *
+backup_build_owner(const BackupBuild *build, uint32_t owner)
+{
+	return owner > 0 ? &build->tar_owners[owner - 1] : NULL;
+}
+
+/* ---- order ---- */
 
 static int
 compare_packs(const void *a, const void *b)

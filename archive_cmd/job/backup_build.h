@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "repo/manifest.h"
+#include "repo/tar.h"
 
 typedef struct BackupBuild
 {
@@ -20,6 +21,10 @@ typedef struct BackupBuild
 	size_t dir_cap;
 	size_t file_cap;
 	size_t damage_cap;
+	size_t owner_cap;
+	size_t link_cap;
+	TarOwner *tar_owners; /* of the manifest's owners */
+	size_t tar_owner_cap;
 	uint32_t packs_begun;
 } BackupBuild;
 
@@ -48,6 +53,19 @@ extern void backup_build_add_damage(BackupBuild *build,
 /* Copies path. */
 extern void backup_build_add_dir(BackupBuild *build, const char *path,
 								 uint32_t mode);
+
+/* Takes it over. */
+extern void backup_build_put_dir(BackupBuild *build, const ManifestDir *dir);
+extern void backup_build_add_link(BackupBuild *build, const ManifestLink *link);
+
+/*
+ * The number of an owner, for directories, files and links, and the same for
+ * tar; NULL for 0.  Those are looked for before any thread adds files.
+ */
+extern uint32_t backup_build_find_owner(BackupBuild *build, uint32_t uid,
+										uint32_t gid);
+extern const TarOwner *backup_build_owner(const BackupBuild *build,
+										  uint32_t owner);
 
 /* Into the order that a manifest has; only when no thread adds any more. */
 extern void backup_build_sort(BackupBuild *build);

@@ -58,7 +58,8 @@ typedef struct Collector
 {
 	Server *server;
 	const ServerInfo *info;
-	char *root; /* the data directory, links resolved */
+	char *root; /* the data directory, links resolved; NULL: all files are
+				 * wanted, not only those outside of it */
 	ConfigCopies *out;
 } Collector;
 
@@ -150,10 +151,14 @@ copy_file(Collector *c, const char *source, const char *path, Error *err)
 static bool
 is_outside(const Collector *c, const char *path)
 {
-	char *real = realpath(path, NULL);
-	size_t len = strlen(c->root);
+	char *real;
+	size_t len;
 	bool inside;
 
+	if (c->root == NULL)
+		return true;
+	real = realpath(path, NULL);
+	len = strlen(c->root);
 	/* what does not exist is warned of where it is read */
 	if (real == NULL)
 		return true;
@@ -320,5 +325,23 @@ backup_config_collect(Server *server, const ServerInfo *info,
 		return error_set_errno(err, errno, "could not resolve \"%s\"", pgdata);
 	done = keep_all_outside(&c, err) && complete(&c, dir, err);
 	free(c.root);
+	return done;
+}
+
+bool
+backup_config_files(Server *server, const ServerInfo *info, ConfigCopies *out,
+					Error *err)
+{
+	Collector c = {.server = server, .info = info, .out = out};
+	char *automatic;
+	bool done;
+
+	if (!keep_all_outside(&c, err))
+		return false;
+	/* where nothing was set with ALTER SYSTEM, no view names it */
+	automatic = mem_printf("%s/postgresql.auto.conf", info->data_directory);
+	done = info->data_directory[0] == '\0' ||
+		   keep_outside(&c, &automatic, 1, err);
+	free(automatic);
 	return done;
 }

@@ -42,6 +42,13 @@ typedef struct ConfigCopies
 extern bool backup_config_collect(Server *server, const ServerInfo *info,
 								  const char *pgdata, const DataDir *dir,
 								  ConfigCopies *out, Error *err);
+
+/*
+ * Collects pgdr_config/<absolute path> of every configuration file, wherever
+ * it lies.
+ */
+extern bool backup_config_files(Server *server, const ServerInfo *info,
+								ConfigCopies *out, Error *err);
 extern void backup_config_free(ConfigCopies *copies);
 
 /* Does this path of a data directory belong to copies restored earlier? */

@@ -143,8 +143,8 @@ marker_names(const Json *marker, const char *location)
 
 /* ---- may it be written to? ---- */
 
-static bool
-open_place(RestorePlace *place, Error *err)
+bool
+restore_places_open(RestorePlace *place, Error *err)
 {
 	if (!file_mkdir_p(place->path, 0700, err))
 		return false;
@@ -510,7 +510,7 @@ restore_places_claim(RestorePlaces *places, Error *err)
 				refuse_live(places, err);
 
 	for (size_t i = 0; done && i < places->count; i++)
-		done = open_place(&places->items[i], err) &&
+		done = restore_places_open(&places->items[i], err) &&
 			   look_into(places, &places->items[i], err);
 	if (!done)
 		return false;

@@ -24,6 +24,7 @@
 #include "job/restore_compare.h"
 #include "job/restore_read.h"
 #include "job/restore_write.h"
+#include "repo/target.h"
 
 #define CONTROL_TMP "global/" FILE_TMP_PREFIX "pg_control"
 
@@ -43,17 +44,19 @@ restore_find_file(const Manifest *manifest, const char *path)
 }
 
 /*
- * tablespace_map would make the server put the links back to where they
+ * Only a data directory has names of a meaning.  tablespace_map would make the server put the links back to where they
  * pointed at the time of the backup.  A marker, or a signal file, may have
  * been lying about there.
  */
 bool
-restore_skips(const char *path)
+restore_skips(const Manifest *manifest, const char *path)
 {
 	static const char *const names[] = {"tablespace_map", RESTORE_MARKER,
 										"recovery.signal", "standby.signal",
 										"postmaster.pid"};
 
+	if (!backup_is_cluster(&manifest->info))
+		return false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 	{
 		if (strcmp(path, names[i]) == 0)
@@ -344,7 +347,7 @@ want_files(Distribution *d, const RestoreSelect *select, Error *err)
 	{
 		const ManifestFile *f = &m->files[i];
 
-		if (restore_skips(f->path))
+		if (restore_skips(m, f->path))
 			d->task[i] = TASK_NONE;
 		else if (f->size == 0 || restore_select_zeros(select, f->path))
 			d->task[i] = TASK_ZEROS;
@@ -395,13 +398,16 @@ restore_write_files(const RestoreInput *in, const RestorePlaces *places,
 					Error *err)
 {
 	const RestoreOptions *options = places->options;
-	Distribution d = {.out = {.places = places,
-							  .manifest = places->manifest,
-							  .key = &repo_set_any(in->set)->content,
-							  .control_name = CONTROL_TMP,
-							  .in_place = options->delta,
-							  .progress = options->progress},
-					  .lock = PTHREAD_MUTEX_INITIALIZER};
+	Distribution d = {
+		.out = {.places = places,
+				.manifest = places->manifest,
+				.key = &repo_set_any(in->set)->content,
+				.control_name = backup_is_cluster(&places->manifest->info)
+									? CONTROL_TMP
+									: RESTORE_CONTROL_FILE,
+				.in_place = options->delta,
+				.progress = options->progress},
+		.lock = PTHREAD_MUTEX_INITIALIZER};
 	bool done;
 
 	restore_sources_init(&d.sources, in->set, in->plan, places->manifest);

@@ -14,12 +14,16 @@
 
 #define RESTORE_CONTROL_FILE "global/pg_control"
 
+/* From the first repository of the plan that has it intact. */
+extern bool restore_read_manifest(RepoSet *set, const RestorePlan *plan,
+								  Manifest *out, Error *err);
+
 /* The file of this path, or NULL. */
 extern const ManifestFile *restore_find_file(const Manifest *manifest,
 											 const char *path);
 
 /* Is this path left to the restore itself (see restore_files.c)? */
-extern bool restore_skips(const char *path);
+extern bool restore_skips(const Manifest *manifest, const char *path);
 
 /* All directories, and the links to tablespaces. */
 extern bool restore_make_dirs(const RestorePlaces *places, Error *err);

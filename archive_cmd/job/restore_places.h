@@ -50,6 +50,9 @@ extern bool restore_places_resolve(const RepoSet *set,
 								   const Manifest *manifest, RestorePlaces *out,
 								   Error *err);
 
+/* Makes one directory if it is absent, and locks it. */
+extern bool restore_places_open(RestorePlace *place, Error *err);
+
 /*
  * Makes the directories if they are absent, locks and checks them as
  * restore_run() promises, leaves the marker, and empties them; for a delta

@@ -46,7 +46,8 @@ keep_file(const Pruner *p, const char *path, const struct stat *st)
 {
 	return S_ISREG(st->st_mode) && st->st_nlink == 1 &&
 		   st->st_uid == geteuid() && (st->st_mode & S_IRUSR) != 0 &&
-		   (st->st_mode & S_IWUSR) != 0 && !restore_skips(path) &&
+		   (st->st_mode & S_IWUSR) != 0 &&
+		   !restore_skips(p->places->manifest, path) &&
 		   restore_find_file(p->places->manifest, path) != NULL;
 }
 

@@ -156,19 +156,16 @@ restore_check_plan(const RestorePlan *plan, bool skip_wal_check, Error *err)
 						   "the same.");
 }
 
-/* From the first repository that has it intact. */
-static bool
-read_manifest(Run *r, Error *err)
+bool
+restore_read_manifest(RepoSet *set, const RestorePlan *plan, Manifest *out,
+					  Error *err)
 {
-	const RestorePlan *plan = r->plan;
-
 	for (size_t i = 0; i < plan->source_count; i++)
 	{
 		Error why = ERROR_INIT;
-		Repo *repo = repo_set_open(r->set, plan->sources[i], &why);
+		Repo *repo = repo_set_open(set, plan->sources[i], &why);
 
-		if (repo != NULL &&
-			manifest_read(repo, plan->backup.label, &r->manifest, &why))
+		if (repo != NULL && manifest_read(repo, plan->backup.label, out, &why))
 		{
 			error_clear(err);
 			return true;
@@ -188,7 +185,7 @@ prepare(Run *r, Error *err)
 
 	if (!restore_target_parse(r->options, &r->target, err) ||
 		!restore_check_plan(r->plan, r->options->skip_wal_check, err) ||
-		!read_manifest(r, err))
+		!restore_read_manifest(r->set, r->plan, &r->manifest, err))
 		return false;
 	for (size_t i = 0; i < r->manifest.file_count; i++)
 		bytes += r->manifest.files[i].size;

@@ -196,13 +196,19 @@ run_length(const uint8_t *p, size_t len, bool *zero)
 
 /*
  * The blocks are there and read as zeros, but need not be written: unlike a
- * hole, they cannot run out of space when the server writes to them.
+ * hole, they cannot run out of space when the server writes to them.  A file
+ * that had holes has them again, all of it being as long as it will be.
  */
 static bool
 reserve(const RestoreWriter *w, uint64_t offset, size_t len)
 {
-	return !w->out->in_place && len >= ZEROS_MIN &&
-		   fallocate(w->fd, 0, (off_t) offset, (off_t) len) == 0;
+	const ManifestFile *file = &w->out->manifest->files[w->file];
+
+	if (w->out->in_place || len < ZEROS_MIN)
+		return false;
+	if (file->sparse)
+		return ftruncate(w->fd, (off_t) file->size) == 0;
+	return fallocate(w->fd, 0, (off_t) offset, (off_t) len) == 0;
 }
 
 static bool

@@ -34,6 +34,7 @@ manifest_free(Manifest *m)
 		free(m->damage[i].path);
 	for (size_t i = 0; i < m->label_count; i++)
 		free(m->labels[i]);
+	manifest_free_links(m);
 	free(m->labels);
 	free(m->extents);
 	free(m->tablespaces);
@@ -143,8 +144,8 @@ path_ok(const char *path)
 	}
 }
 
-static bool
-check_path(const char *path, const char *before, Error *err)
+bool
+manifest_check_path(const char *path, const char *before, Error *err)
 {
 	if (!path_ok(path))
 		return error_set(err, ERR_DAMAGED,
@@ -256,8 +257,8 @@ check_dirs(const Manifest *m, Error *err)
 {
 	for (size_t i = 0; i < m->dir_count; i++)
 	{
-		if (!check_path(m->dirs[i].path, i > 0 ? m->dirs[i - 1].path : NULL,
-						err))
+		if (!manifest_check_path(m->dirs[i].path,
+								 i > 0 ? m->dirs[i - 1].path : NULL, err))
 			return false;
 	}
 	return true;
@@ -315,7 +316,8 @@ check_files(const Manifest *m, Error *err)
 	{
 		const ManifestFile *f = &m->files[i];
 
-		if (!check_path(f->path, i > 0 ? m->files[i - 1].path : NULL, err))
+		if (!manifest_check_path(f->path, i > 0 ? m->files[i - 1].path : NULL,
+								 err))
 			return false;
 		while (d < m->dir_count && strcmp(m->dirs[d].path, f->path) < 0)
 			d++;
@@ -356,11 +358,12 @@ manifest_check(const Manifest *m, Error *err)
 
 	if (!check_header(m, err) || !check_tablespaces(m, err) ||
 		!check_databases(m, err) || !check_packs(m, err) ||
-		!check_dirs(m, err) || !check_files(m, err))
+		!check_dirs(m, err) || !check_files(m, err) ||
+		!manifest_check_links(m, err))
 		return false;
 	for (size_t i = 0; i < m->damage_count; i++)
 	{
-		if (!check_path(m->damage[i].path, NULL, err))
+		if (!manifest_check_path(m->damage[i].path, NULL, err))
 			return false;
 	}
 	manifest_packs_sha256(m, sha256);

@@ -127,6 +127,8 @@ typedef struct ManifestFile
 	uint32_t mode;
 	uint32_t extent_count; /* 0 if size is 0 */
 	size_t first_extent;   /* of manifest_extents() */
+	uint32_t owner;        /* as of a directory */
+	bool sparse;           /* it had holes */
 	uint8_t content[CONTENT_LEN];
 	char checksum[65]; /* of backup_manifest, hex; "" if none */
 } ManifestFile;
@@ -135,7 +137,29 @@ typedef struct ManifestDir
 {
 	char *path;
 	uint32_t mode;
+	uint32_t owner; /* the manifest's owners[owner - 1]; 0: the same for all,
+					 * and not told */
+	int64_t mtime;  /* microseconds since 1970; 0: not told */
 } ManifestDir;
+
+/* Of backups of files, where each may be somebody else's. */
+typedef struct ManifestOwner
+{
+	uint32_t uid;
+	uint32_t gid;
+	char *user; /* NULL: it had no name, or none in UTF-8 */
+	char *group;
+} ManifestOwner;
+
+/* A symbolic link, or one more name of a file. */
+typedef struct ManifestLink
+{
+	char *path;
+	char *to; /* what it says; the path of the file if it is hard */
+	bool hard;
+	int64_t mtime;
+	uint32_t owner;
+} ManifestLink;
 
 typedef struct ManifestTablespace
 {
@@ -174,6 +198,10 @@ typedef struct Manifest
 	ManifestExtent *extents; /* of all files, those of one side by side */
 	size_t extent_count;
 	size_t extent_cap;
+	ManifestOwner *owners;
+	size_t owner_count;
+	ManifestLink *links; /* sorted by path */
+	size_t link_count;
 	ManifestDamage *damage;
 	size_t damage_count;
 	char **labels; /* that packs point to */

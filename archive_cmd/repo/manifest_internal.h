@@ -25,6 +25,25 @@ extern bool manifest_get_path(const Json *obj, const char *key, char **out,
  */
 extern bool manifest_take_number(const char **at, char end, uint64_t *out);
 
+/* Who owns a directory, a file or a link: of backups of files only. */
+extern void manifest_put_owner(Json *obj, uint32_t owner);
+extern bool manifest_get_owner(const Manifest *manifest, const Json *obj,
+							   uint32_t *out, Error *err);
+
+/* Lines for owners and links; nothing is left in out on failure. */
+extern Json *manifest_owner_json(const ManifestOwner *owner);
+extern bool manifest_owner_parse(const Json *obj, ManifestOwner *out,
+								 Error *err);
+extern Json *manifest_link_json(const ManifestLink *link);
+extern bool manifest_link_parse(const Manifest *manifest, const Json *obj,
+								ManifestLink *out, Error *err);
+extern bool manifest_check_links(const Manifest *manifest, Error *err);
+extern void manifest_free_links(Manifest *manifest);
+
+/* A safe relative path, behind the one before (or NULL). */
+extern bool manifest_check_path(const char *path, const char *before,
+								Error *err);
+
 /*
  * Is the whole consistent?  Both ends ask this: a manifest that could not be
  * read must not be written.  ERR_DAMAGED.

@@ -28,9 +28,11 @@ typedef enum Section
 	SECTION_HEADER,
 	SECTION_TABLESPACES,
 	SECTION_DATABASES,
+	SECTION_OWNERS,
 	SECTION_DIRS,
 	SECTION_PACKS,
 	SECTION_FILES,
+	SECTION_LINKS,
 	SECTION_DAMAGE,
 	SECTION_END
 } Section;
@@ -47,6 +49,8 @@ typedef struct Parser
 	size_t pack_cap;
 	size_t file_cap;
 	size_t damage_cap;
+	size_t owner_cap;
+	size_t link_cap;
 } Parser;
 
 /* ---- values ---- */
@@ -177,12 +181,47 @@ add_database(Parser *p, const Json *obj, Error *err)
 }
 
 static bool
+add_owner(Parser *p, const Json *obj, Error *err)
+{
+	Manifest *m = p->m;
+	ManifestOwner o;
+
+	if (!manifest_owner_parse(obj, &o, err))
+		return false;
+	m->owners = mem_grow(m->owners, m->owner_count, &p->owner_cap, sizeof(o));
+	m->owners[m->owner_count++] = o;
+	return true;
+}
+
+static bool
+add_link(Parser *p, const Json *obj, Error *err)
+{
+	Manifest *m = p->m;
+	ManifestLink l;
+
+	if (!manifest_link_parse(m, obj, &l, err))
+		return false;
+	m->links = mem_grow(m->links, m->link_count, &p->link_cap, sizeof(l));
+	m->links[m->link_count++] = l;
+	return true;
+}
+
+/* Of a directory it is told only where files may be anybody's. */
+static bool
+get_time(const Json *obj, int64_t *out, Error *err)
+{
+	return json_get(obj, "mtime") == NULL ||
+		   json_require_int(obj, "mtime", out, err);
+}
+
+static bool
 add_dir(Parser *p, const Json *obj, Error *err)
 {
 	Manifest *m = p->m;
 	ManifestDir d = {0};
 
-	if (!get_u32(obj, "mode", &d.mode, err) ||
+	if (!get_u32(obj, "mode", &d.mode, err) || !get_time(obj, &d.mtime, err) ||
+		!manifest_get_owner(m, obj, &d.owner, err) ||
 		!manifest_get_path(obj, "dir", &d.path, err))
 		return false;
 	m->dirs = mem_grow(m->dirs, m->dir_count, &p->dir_cap, sizeof(d));
@@ -361,9 +400,11 @@ add_file(Parser *p, const Json *obj, Error *err)
 	if (strlen(checksum) >= sizeof(f.checksum))
 		return bad("checksum", err);
 	memcpy(f.checksum, checksum, strlen(checksum) + 1);
+	f.sparse = json_get_bool(obj, "sparse", false);
 	if (!get_u64(obj, "size", &f.size, err) ||
 		!get_u32(obj, "mode", &f.mode, err) ||
 		!json_require_int(obj, "mtime", &f.mtime, err) ||
+		!manifest_get_owner(m, obj, &f.owner, err) ||
 		!get_hex(obj, "hash", f.content, CONTENT_LEN, err) ||
 		!get_extents(p, obj, &f, err) ||
 		!manifest_get_path(obj, "file", &f.path, err))
@@ -400,6 +441,14 @@ check_count(const Json *item, const char *key, size_t count, Error *err)
 					 count, key, expected);
 }
 
+/* Lines that most backups do not have are not counted there either. */
+static bool
+check_rare(const Json *item, const char *key, size_t count, Error *err)
+{
+	return (json_get(item, key) == NULL && count == 0) ||
+		   check_count(item, key, count, err);
+}
+
 static bool
 add_end(Parser *p, const Json *obj, Error *err)
 {
@@ -414,7 +463,9 @@ add_end(Parser *p, const Json *obj, Error *err)
 		   check_count(item, "dirs", m->dir_count, err) &&
 		   check_count(item, "packs", m->pack_count, err) &&
 		   check_count(item, "files", m->file_count, err) &&
-		   check_count(item, "damage", m->damage_count, err);
+		   check_count(item, "damage", m->damage_count, err) &&
+		   check_rare(item, "ids", m->owner_count, err) &&
+		   check_rare(item, "links", m->link_count, err);
 }
 
 static const struct
@@ -426,9 +477,11 @@ static const struct
 	[SECTION_HEADER] = {"manifest", add_header},
 	[SECTION_TABLESPACES] = {"tablespace", add_tablespace},
 	[SECTION_DATABASES] = {"database", add_database},
+	[SECTION_OWNERS] = {"ids", add_owner},
 	[SECTION_DIRS] = {"dir", add_dir},
 	[SECTION_PACKS] = {"pack", add_pack},
 	[SECTION_FILES] = {"file", add_file},
+	[SECTION_LINKS] = {"link", add_link},
 	[SECTION_DAMAGE] = {"damage", add_damage},
 	[SECTION_END] = {"end", add_end},
 };

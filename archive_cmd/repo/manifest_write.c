@@ -117,6 +117,9 @@ put_dir(Writer *w, const ManifestDir *d, Error *err)
 
 	manifest_put_path(obj, "dir", d->path);
 	json_put_int(obj, "mode", d->mode);
+	if (d->mtime != 0)
+		json_put_int(obj, "mtime", d->mtime);
+	manifest_put_owner(obj, d->owner);
 	return put_line(w, obj, err);
 }
 
@@ -224,6 +227,9 @@ put_file(Writer *w, const Manifest *m, const ManifestFile *f, Error *err)
 	json_put_str(obj, "hash", hex);
 	if (f->checksum[0] != '\0')
 		json_put_str(obj, "checksum", f->checksum);
+	manifest_put_owner(obj, f->owner);
+	if (f->sparse)
+		json_put_bool(obj, "sparse", true);
 	put_extents(obj, m, f);
 	return put_line(w, obj, err);
 }
@@ -254,6 +260,10 @@ put_end(Writer *w, const Manifest *m, Error *err)
 	json_put_int(item, "packs", (int64_t) m->pack_count);
 	json_put_int(item, "files", (int64_t) m->file_count);
 	json_put_int(item, "damage", (int64_t) m->damage_count);
+	if (m->owner_count > 0)
+		json_put_int(item, "ids", (int64_t) m->owner_count);
+	if (m->link_count > 0)
+		json_put_int(item, "links", (int64_t) m->link_count);
 	json_put(obj, "end", item);
 	return put_line(w, obj, err);
 }
@@ -267,12 +277,16 @@ put_all(Writer *w, const Manifest *m, Error *err)
 		ok = put_tablespace(w, &m->tablespaces[i], err);
 	for (size_t i = 0; ok && i < m->database_count; i++)
 		ok = put_database(w, &m->databases[i], err);
+	for (size_t i = 0; ok && i < m->owner_count; i++)
+		ok = put_line(w, manifest_owner_json(&m->owners[i]), err);
 	for (size_t i = 0; ok && i < m->dir_count; i++)
 		ok = put_dir(w, &m->dirs[i], err);
 	for (size_t i = 0; ok && i < m->pack_count; i++)
 		ok = put_pack(w, m, i, err);
 	for (size_t i = 0; ok && i < m->file_count; i++)
 		ok = put_file(w, m, &m->files[i], err);
+	for (size_t i = 0; ok && i < m->link_count; i++)
+		ok = put_line(w, manifest_link_json(&m->links[i]), err);
 	for (size_t i = 0; ok && i < m->damage_count; i++)
 		ok = put_damage(w, &m->damage[i], err);
 	return ok && put_end(w, m, err) && flush(w, 0, err);
@@ -292,6 +306,13 @@ compare_files(const void *a, const void *b)
 				  ((const ManifestFile *) b)->path);
 }
 
+static int
+compare_links(const void *a, const void *b)
+{
+	return strcmp(((const ManifestLink *) a)->path,
+				  ((const ManifestLink *) b)->path);
+}
+
 static void
 complete(Manifest *m)
 {
@@ -301,6 +322,8 @@ complete(Manifest *m)
 		qsort(m->dirs, m->dir_count, sizeof(*m->dirs), compare_dirs);
 	if (m->file_count > 1)
 		qsort(m->files, m->file_count, sizeof(*m->files), compare_files);
+	if (m->link_count > 1)
+		qsort(m->links, m->link_count, sizeof(*m->links), compare_links);
 	while (own < m->pack_count && m->packs[own].backup == NULL)
 		own++;
 	m->info.file_count = m->file_count;

@@ -166,6 +166,25 @@ add_path_record(StrBuf *records, const char *name, size_t len)
 	add_record(records, "path", name, len);
 }
 
+static bool
+link_fits(const char *link)
+{
+	UstarHeader *h = NULL;
+
+	return strlen(link) <= sizeof(h->linkname) &&
+		   (!json_is_utf8(link) || is_ascii(link));
+}
+
+static void
+add_link_record(StrBuf *records, const char *link)
+{
+	if (link_fits(link))
+		return;
+	if (!json_is_utf8(link))
+		add_record(records, "hdrcharset", "BINARY", 6);
+	add_record(records, "linkpath", link, strlen(link));
+}
+
 static void
 collect_records(StrBuf *records, const TarEntry *entry, const char *name,
 				size_t len)
@@ -173,6 +192,8 @@ collect_records(StrBuf *records, const TarEntry *entry, const char *name,
 	int64_t secs = whole_seconds(entry->mtime);
 
 	add_path_record(records, name, len);
+	if (entry->link != NULL)
+		add_link_record(records, entry->link);
 	if (entry->size > SIZE_MAX_OCTAL)
 		add_number(records, "size", (int64_t) entry->size);
 	if (!seconds_fit(secs))
@@ -244,6 +265,9 @@ add_block(StrBuf *out, const TarEntry *entry, char type, const char *name,
 	put_octal(h.mtime, sizeof(h.mtime),
 			  seconds_fit(secs) ? (uint64_t) secs : 0);
 	h.typeflag = type;
+	if (entry->link != NULL && type != 'x')
+		put_text(h.linkname, sizeof(h.linkname), entry->link,
+				 strlen(entry->link));
 	put_text(h.magic, sizeof(h.magic), "ustar", 6);
 	put_text(h.version, sizeof(h.version), "00", 2);
 	put_octal(h.devmajor, sizeof(h.devmajor), 0);
@@ -266,6 +290,14 @@ add_pax_header(StrBuf *out, const TarEntry *entry, const StrBuf *records)
 	strbuf_add(out, zeros, tar_padding(records->len));
 }
 
+static char
+type_of(const TarEntry *entry)
+{
+	if (entry->link != NULL)
+		return entry->is_hard ? '1' : '2';
+	return entry->is_dir ? '5' : '0';
+}
+
 void
 tar_header(StrBuf *out, const TarEntry *entry)
 {
@@ -276,7 +308,7 @@ tar_header(StrBuf *out, const TarEntry *entry)
 	collect_records(&records, entry, name, len);
 	if (records.len > 0)
 		add_pax_header(out, entry, &records);
-	add_block(out, entry, entry->is_dir ? '5' : '0', name, len);
+	add_block(out, entry, type_of(entry), name, len);
 	strbuf_free(&records);
 	free(name);
 }

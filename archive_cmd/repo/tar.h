@@ -37,6 +37,9 @@ typedef struct TarEntry
 	uint64_t size;         /* of the contents; 0 for a directory */
 	int64_t mtime;         /* microseconds since 1970; kept in whole seconds */
 	const TarOwner *owner; /* NULL: root by number */
+	const char *link;      /* what a symbolic link says; NULL: it is none */
+	bool is_hard;          /* link is the path of another entry, and this is one
+					   * more name of it */
 } TarEntry;
 
 /*

@@ -36,8 +36,9 @@ parse_int(const char *text, int64_t *out)
 	return *end == '\0' && errno == 0 && *out <= INT32_MAX;
 }
 
-bool
-storage_parse_size(const char *text, uint64_t *out)
+/* Units count in 1024, as PostgreSQL's memory settings do. */
+static bool
+parse_size(const char *text, uint64_t *out)
 {
 	static const struct
 	{
@@ -114,7 +115,7 @@ storage_key_accepts(const StorageKey *key, const char *value)
 		case STORAGE_KEY_INT:
 			return parse_int(value, &number);
 		case STORAGE_KEY_SIZE:
-			return storage_parse_size(value, &size);
+			return parse_size(value, &size);
 		case STORAGE_KEY_DURATION:
 			return parse_duration(value, &number);
 		case STORAGE_KEY_BOOL:
@@ -142,7 +143,7 @@ storage_param_size(const StorageOptions *options, const char *key,
 	const char *text = storage_param(options, key);
 	uint64_t value;
 
-	return text != NULL && storage_parse_size(text, &value) ? value : fallback;
+	return text != NULL && parse_size(text, &value) ? value : fallback;
 }
 
 int64_t

@@ -114,8 +114,8 @@ fill_manifest(Manifest *m)
 	m->packs[0].frames[1] = (ManifestFrame){4096, 2000};
 	m->dir_count = 2;
 	m->dirs = mem_zalloc(2 * sizeof(ManifestDir));
-	m->dirs[0] = (ManifestDir){mem_strdup("base"), 0700};
-	m->dirs[1] = (ManifestDir){mem_strdup("base/5"), 0750};
+	m->dirs[0] = (ManifestDir){.path = mem_strdup("base"), .mode = 0700};
+	m->dirs[1] = (ManifestDir){.path = mem_strdup("base/5"), .mode = 0750};
 	m->file_count = 3;
 	m->files = mem_zalloc(3 * sizeof(ManifestFile));
 	m->files[0] = make_file(m, "PG_VERSION", 3, 8189);

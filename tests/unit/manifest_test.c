@@ -90,8 +90,8 @@ make_manifest(Manifest *m)
 	memset(m->packs[0].sha256, 9, SHA256_LEN);
 	m->dir_count = 2;
 	m->dirs = mem_zalloc(2 * sizeof(ManifestDir));
-	m->dirs[0] = (ManifestDir){mem_strdup("base/5"), 0750};
-	m->dirs[1] = (ManifestDir){mem_strdup("base"), 0700};
+	m->dirs[0] = (ManifestDir){.path = mem_strdup("base/5"), .mode = 0750};
+	m->dirs[1] = (ManifestDir){.path = mem_strdup("base"), .mode = 0700};
 	m->file_count = 3;
 	m->files = mem_zalloc(3 * sizeof(ManifestFile));
 	m->files[0] = make_file(m, "global/pg_control", 100, 512);
@@ -244,6 +244,107 @@ test_target_names(void)
 	   "what is none");
 	is_str(target_name("files:app", TARGET_FILES), "app", "name of a target");
 	ok(target_name("logical:app", TARGET_FILES) == NULL, "of another kind");
+}
+
+static void
+make_files(Manifest *m)
+{
+	make_manifest(m);
+	m->owner_count = 1;
+	m->owners = mem_zalloc(sizeof(ManifestOwner));
+	m->owners[0] = (ManifestOwner){1000, 1001, mem_strdup("app"), NULL};
+	m->dirs[0].owner = 1;
+	m->dirs[0].mtime = FIX_TIME(9) + 1;
+	m->files[0].owner = 1;
+	m->files[0].sparse = true;
+	m->link_count = 2;
+	m->links = mem_zalloc(2 * sizeof(ManifestLink));
+	m->links[0] = (ManifestLink){.path = mem_strdup("base/name"),
+								 .to = mem_strdup("global/pg_control"),
+								 .hard = true,
+								 .mtime = 5};
+	m->links[1] = (ManifestLink){.path = mem_strdup("base/link"),
+								 .to = mem_strdup("/x\xff"),
+								 .mtime = 7,
+								 .owner = 1};
+}
+
+/* What only backups of files have. */
+static void
+test_links(void)
+{
+	Fixture f;
+	Manifest m;
+	Manifest again;
+	Error err = ERROR_INIT;
+
+	fixture_begin(&f, true);
+	make_files(&m);
+	check(manifest_write(f.repo, &m, &err), &err, "manifest with links");
+	check(manifest_read(f.repo, LABEL, &again, &err), &err, "is read");
+	ok(again.owner_count == 1 && again.owners[0].uid == 1000 &&
+		   again.owners[0].gid == 1001 && again.owners[0].group == NULL,
+	   "owner by number");
+	is_str(again.owners[0].user, "app", "and by name");
+	ok(again.dirs[1].owner == 1 && again.dirs[1].mtime == FIX_TIME(9) + 1 &&
+		   again.dirs[0].owner == 0 && again.dirs[0].mtime == 0,
+	   "owner and time of a directory, where there are");
+	ok(again.files[2].owner == 1 && again.files[2].sparse &&
+		   !again.files[1].sparse,
+	   "owner and holes of a file");
+	is_str(again.links[0].path, "base/link", "links are sorted");
+	ok(strcmp(again.links[0].to, "/x\xff") == 0 && !again.links[0].hard &&
+		   again.links[0].owner == 1 && again.links[0].mtime == 7,
+	   "a symbolic link says any bytes");
+	ok(again.links[1].hard &&
+		   strcmp(again.links[1].to, "global/pg_control") == 0,
+	   "another name of a file");
+	manifest_free(&again);
+	manifest_free(&m);
+	fixture_end(&f);
+}
+
+static void
+set_text(char **text, const char *to)
+{
+	free(*text);
+	*text = mem_strdup(to);
+}
+
+static void
+test_bad_links(void)
+{
+	static const char *const what[] = {
+		"a link out of the directory", "a link where a file is",
+		"a link where a directory is", "another name of nothing",
+		"an owner that there is not",  "a link that says nothing"};
+
+	for (int i = 0; i < 6; i++)
+	{
+		Fixture f;
+		Manifest m;
+		Error err = ERROR_INIT;
+
+		fixture_begin(&f, false);
+		make_files(&m);
+		if (i == 0)
+			set_text(&m.links[0].path, "../x");
+		else if (i == 1)
+			set_text(&m.links[0].path, "PG_VERSION");
+		else if (i == 2)
+			set_text(&m.links[0].path, "base/5");
+		else if (i == 3)
+			set_text(&m.links[0].to, "base/none");
+		else if (i == 4)
+			m.files[0].owner = 2;
+		else
+			set_text(&m.links[1].to, "");
+		ok(!manifest_write(f.repo, &m, &err) && err.code == ERR_DAMAGED,
+		   "%s is refused: %s", what[i], err.message ? err.message : "");
+		error_clear(&err);
+		manifest_free(&m);
+		fixture_end(&f);
+	}
 }
 
 /* ---- what must not be written ---- */
@@ -752,6 +853,8 @@ main(void)
 {
 	test_target_names();
 	test_other_targets();
+	test_links();
+	test_bad_links();
 	test_round_trip(false);
 	test_round_trip(true);
 	test_not_written();

@@ -73,6 +73,39 @@ test_plain(void)
 }
 
 static void
+test_links(void)
+{
+	TarEntry entry = {.path = "a/link", .mode = 0777, .link = "../b"};
+	char to[151];
+	StrBuf out = STRBUF_INIT;
+
+	tar_header(&out, &entry);
+	is_int((int64_t) out.len, TAR_BLOCK, "a link takes one block");
+	ok(out.data[156] == '2', "type of a symbolic link");
+	is_str(out.data + 157, "../b", "what it says");
+	ok(sum_is_right(out.data), "its checksum");
+	strbuf_reset(&out);
+	entry.is_hard = true;
+	tar_header(&out, &entry);
+	ok(out.data[156] == '1', "type of another name of a file");
+	strbuf_reset(&out);
+
+	memset(to, 'x', sizeof(to) - 1);
+	to[sizeof(to) - 1] = '\0';
+	entry.link = to;
+	tar_header(&out, &entry);
+	is_int((int64_t) out.len, 3 * TAR_BLOCK, "a long one has a record");
+	ok(out.data[156] == 'x' &&
+		   strstr(out.data + TAR_BLOCK, " linkpath=xxx") != NULL,
+	   "which says it");
+	strbuf_reset(&out);
+	entry.link = "\xff\xfe";
+	tar_header(&out, &entry);
+	is_str(out.data + 157, "\xff\xfe", "what is not UTF-8 stays as it is");
+	strbuf_free(&out);
+}
+
+static void
 test_dir(void)
 {
 	TarEntry entry = {.path = "pg_wal", .is_dir = true, .mode = 0700};
@@ -248,6 +281,7 @@ int
 main(void)
 {
 	test_plain();
+	test_links();
 	test_dir();
 	test_prefix();
 	test_padding();
