@@ -110,8 +110,14 @@ END
 $$;
 SELECT count(*) FROM dr.backup WHERE state = 'complete';
 
+-- of what changed since
+CALL dr.create_backup(type => 'incremental') \gset i_
+SELECT type, parent <> label AS parent, stored_bytes < plain_bytes / 10 AS small
+FROM dr.get_backup(:'i_label');
+SELECT (dr.latest_backup()).label = :'i_label' AS latest;
+
 -- what the program refuses
-CALL dr.create_backup(type => 'differential');
+CALL dr.create_backup(type => 'weekly');
 CALL dr.create_backup(type => 'full; --deep');
 CALL dr.verify_integrity('20000101T000000Z');
 CALL dr.verify_integrity('--deep');

@@ -29,7 +29,10 @@
 static const OptionSpec options[] = {
 	{"target", OPTION_TEXT, "TARGET",
 	 "cluster (default), config, files:NAME, logical:NAME, or full_system"},
-	{"type", OPTION_TEXT, "TYPE", "type of the backup: full (default)"},
+	{"type", OPTION_TEXT, "TYPE",
+	 "full (default), incremental or differential"},
+	{"base", OPTION_TEXT, "LABEL",
+	 "backup that an incremental one is compared with"},
 	{"annotate", OPTION_LIST, "KEY=VALUE", "note kept with the backup"},
 	{"archival", OPTION_FLAG, NULL,
 	 "to be kept for long, with the WAL alone that it needs"},
@@ -68,14 +71,50 @@ check_target(const Context *ctx, Error *err)
 }
 
 static bool
-check_type(const Context *ctx, Error *err)
+read_base(const Context *ctx, BackupOptions *out, Error *err)
 {
+	const char *label = ctx_option(ctx, "base");
+
+	if (label == NULL)
+		return true;
+	if (!repo_label_ok(label))
+		return error_set(err, ERR_USAGE, "\"%s\" is not the label of a backup",
+						 label);
+	if (out->base_wish != BASE_NEWEST)
+	{
+		error_set(err, ERR_USAGE, "--base is for incremental backups");
+		return error_hint(err, "Add --type incremental.");
+	}
+	out->base_label = label;
+	return true;
+}
+
+static bool
+read_type(const Context *ctx, BackupOptions *out, Error *err)
+{
+	static const struct
+	{
+		const char *name;
+		BaseWish wish;
+	} types[] = {{"full", BASE_NONE},
+				 {"incremental", BASE_NEWEST},
+				 {"differential", BASE_NEWEST_FULL}};
 	const char *type = ctx_option(ctx, "type");
 
-	if (type == NULL || strcmp(type, "full") == 0)
-		return true;
+	if (type == NULL)
+		return read_base(ctx, out, err);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+	{
+		if (strcmp(type, types[i].name) != 0)
+			continue;
+		out->base_wish = types[i].wish;
+		if (out->base_wish != BASE_NONE && is_other(ctx))
+			return error_set(err, ERR_USAGE,
+							 "only backups of the cluster can be %s", type);
+		return read_base(ctx, out, err);
+	}
 	error_set(err, ERR_USAGE, "unknown type of backup \"%s\"", type);
-	return error_hint(err, "The only type is full.");
+	return error_hint(err, "It is full, incremental or differential.");
 }
 
 static bool
@@ -147,7 +186,10 @@ show_text(Context *ctx, const BackupInfo *info, int64_t usecs)
 
 	lsn_format(info->start_lsn, from);
 	lsn_format(info->stop_lsn, to);
-	ctx_print(ctx, "backup %s complete\n", info->label);
+	ctx_print(ctx, "%sbackup %s complete\n",
+			  info->type == BACKUP_FULL ? "" : "incremental ", info->label);
+	if (info->parent != NULL)
+		ctx_print(ctx, "  base:     %s\n", info->parent);
 	backup_show_sizes(ctx, info, usecs);
 	ctx_print(ctx, "  WAL:      %s to %s, timeline %" PRIu32 "\n", from, to,
 			  info->timeline);
@@ -196,7 +238,9 @@ take(Context *ctx, const BackupOptions *given, Error *err)
 	int64_t begun = clock_monotonic();
 	bool done;
 
-	ctx_only_writes(ctx);
+	/* what an incremental backup is compared with has to be read */
+	if (given->base_wish == BASE_NONE)
+		ctx_only_writes(ctx);
 	set = ctx_repo_set(ctx, err);
 	if (set == NULL)
 		return false;
@@ -220,7 +264,7 @@ run_backup(Context *ctx, Error *err)
 	bool any;
 	bool done;
 
-	if (!check_target(ctx, err) || !check_type(ctx, err))
+	if (!check_target(ctx, err) || !read_type(ctx, &given, err))
 		return false;
 	settings = ctx_settings(ctx, err);
 	if (settings == NULL)

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/thread.h"
 #include "job/backup_check.h"
 #include "job/backup_config.h"
@@ -51,8 +52,12 @@ typedef struct Backup
 	char *user; /* who owns the data directory */
 	char *group;
 	char *label;
+	char *base; /* label of what it is compared with; NULL: a full backup */
 
 	/* as it goes on */
+	Manifest base_manifest;
+	size_t base_member; /* that it is read from */
+	BaseMaps *base_maps;
 	Server *server;
 	LeaseKeeper keeper;
 	WalLimit limit;
@@ -159,7 +164,9 @@ fill_info(Backup *b)
 
 	info->label = mem_strdup(b->label);
 	info->target = mem_strdup("cluster");
-	info->type = BACKUP_FULL;
+	info->type = b->base != NULL ? BACKUP_INCREMENTAL : BACKUP_FULL;
+	if (b->base != NULL)
+		info->parent = mem_strdup(b->base);
 	info->sysid = b->control.sysid;
 	info->major = b->control.major;
 	info->version_num = (uint32_t) b->server_info.version_num;
@@ -357,8 +364,11 @@ copy(Backup *b, Error *err)
 					  .label = b->label,
 					  .spec = &b->spec,
 					  .dir = &b->dir,
-					  .workers = b->options->workers};
+					  .workers = b->options->workers,
+					  .base = b->base_maps};
 
+	if (b->base != NULL)
+		job.base_repo = b->set->members[b->base_member].repo;
 	enter_phase(b, "copying");
 	return backup_copy(&job, err);
 }
@@ -459,6 +469,8 @@ finish(Backup *b, Error *err)
 {
 	enter_phase(b, "writing manifest");
 	backup_build_sort(&b->build);
+	if (b->base != NULL)
+		backup_build_adopt(&b->build, &b->base_manifest);
 	return thread_check_stop(err) && lease_keeper_renew(&b->keeper, err) &&
 		   manifest_write(b->repo, &b->build.manifest, err) &&
 		   lease_keeper_confirm(&b->keeper, err);
@@ -486,10 +498,67 @@ run_with_lease(Backup *b, Error *err)
 
 	if (!lease_keeper_open(&b->keeper, b->set, b->fanout, b->label, err))
 		return false;
+	b->keeper.base = b->base;
 	fill_info(b);
 	done = thread_run(2, run_thread, b, err);
 	lease_keeper_close(&b->keeper);
 	return done;
+}
+
+/* ---- what it is compared with ---- */
+
+static bool
+any_open(const RepoSet *set, Error *err)
+{
+	for (size_t i = 0; i < set->count; i++)
+	{
+		if (set->members[i].repo != NULL && !error_is_set(&set->members[i].why))
+			return true;
+	}
+	return repo_set_verdict(set, err);
+}
+
+static bool
+choose_base(Backup *b, Error *err)
+{
+	BaseChoice choice = {.wish = b->options->base_wish,
+						 .label = b->options->base_label,
+						 .home = {b->control.sysid, b->control.major}};
+
+	if (choice.wish == BASE_NONE)
+		return true;
+	if (!backup_base_choose(b->set, &choice, &b->base, err))
+		return false;
+	if (b->base == NULL)
+		log_warning("there is no backup that this one could be compared with; "
+					"it becomes a full one");
+	return any_open(b->set, err);
+}
+
+/*
+ * The lease says now that it is referred to.  A repository in which it is
+ * going away all the same cannot have this backup.
+ */
+static bool
+open_base(Backup *b, Error *err)
+{
+	RepoSet *set = b->set;
+
+	if (b->base == NULL)
+		return true;
+	for (size_t i = 0; i < set->count; i++)
+	{
+		RepoMember *m = &set->members[i];
+
+		if (m->repo != NULL && !error_is_set(&m->why))
+			backup_base_confirm(m->repo, b->base, &m->why);
+	}
+	if (!any_open(set, err) ||
+		!backup_base_read(set, b->base, &b->base_manifest, &b->base_member,
+						  err))
+		return false;
+	b->base_maps = base_maps_new(&b->base_manifest);
+	return true;
 }
 
 static bool
@@ -497,7 +566,9 @@ run(Backup *b, Error *err)
 {
 	bool done;
 
-	if (!lease_take_in_all(b->set, &b->label, err))
+	if (!choose_base(b, err) ||
+		!lease_take_in_all(b->set, b->base, &b->label, err) ||
+		!open_base(b, err))
 		return false;
 	repo_set_fan_out(b->set, NULL, true, &b->fanout, &b->repo);
 	done = run_with_lease(b, err);
@@ -552,7 +623,10 @@ release(Backup *b)
 	backup_config_free(&b->configs);
 	backup_build_free(&b->build);
 	pthread_mutex_destroy(&b->limit.lock);
+	base_maps_free(b->base_maps);
+	manifest_free(&b->base_manifest);
 	free(b->parts);
+	free(b->base);
 	free(b->label);
 	free(b->user);
 	free(b->group);

@@ -10,6 +10,7 @@
 #define PGDR_BACKUP_H
 
 #include "base/progress.h"
+#include "job/backup_base.h"
 #include "repo/manifest.h"
 #include "repo/repo_set.h"
 
@@ -24,6 +25,8 @@ typedef struct BackupOptions
 	int64_t archive_timeout; /* microseconds to wait for the WAL */
 	const Json *annotations; /* object of strings, or NULL */
 	bool archival;           /* kept for long, with its own WAL alone */
+	BaseWish base_wish;
+	const char *base_label; /* compared with this one, or NULL */
 	Progress *progress;
 } BackupOptions;
 
@@ -37,6 +40,9 @@ typedef struct BackupOptions
  * The cluster is read once.  A repository that fails on the way is left out
  * from there on and has a why; so far as others are left the backup goes on,
  * and is complete in those, also if they are not enough and false is returned.
+ * An incremental backup for which there is no base becomes a full one, with a
+ * warning; a base that was asked for by name is an error then.
+ *
  * Where it is not complete nothing is left that could be taken for a backup;
  * the packs written so far are collected by expire once the lease has run out.
  */

@@ -227,3 +227,84 @@ backup_build_sort(BackupBuild *build)
 	sort(m->files, m->file_count, sizeof(ManifestFile), compare_files);
 	sort(m->damage, m->damage_count, sizeof(ManifestDamage), compare_damage);
 }
+
+/* ---- packs of another backup ---- */
+
+static const char *
+pack_backup(const Manifest *base, const ManifestPack *pack)
+{
+	return pack->backup != NULL ? pack->backup : base->info.label;
+}
+
+static void
+copy_pack(Manifest *m, const Manifest *base, const ManifestPack *from,
+		  ManifestPack *to)
+{
+	size_t size = from->frame_count * sizeof(ManifestFrame);
+
+	*to = *from;
+	to->backup = manifest_label(m, pack_backup(base, from));
+	to->frames = mem_alloc(size);
+	memcpy(to->frames, from->frames, size);
+}
+
+static bool *
+find_used(const Manifest *m, const Manifest *base)
+{
+	bool *used = mem_zalloc(base->pack_count + 1);
+
+	for (size_t i = 0; i < m->extent_count; i++)
+	{
+		if (m->extents[i].pack & BUILD_BASE_PACK)
+			used[(m->extents[i].pack & ~BUILD_BASE_PACK) - 1] = true;
+	}
+	return used;
+}
+
+/*
+ * The base's own packs belong among those that it has from others, by label.
+ * places: where each pack of the base is now.
+ */
+static void
+append_used(BackupBuild *build, const Manifest *base, const bool *used,
+			uint32_t *places)
+{
+	Manifest *m = &build->manifest;
+	size_t own = base->info.pack_count;
+	size_t i = own; /* a foreign pack of the base */
+	size_t k = 0;   /* an own one */
+
+	while (i < base->pack_count || k < own)
+	{
+		bool foreign = k == own ||
+					   (i < base->pack_count &&
+						strcmp(base->packs[i].backup, base->info.label) < 0);
+		size_t from = foreign ? i++ : k++;
+
+		if (!used[from])
+			continue;
+		m->packs = mem_grow(m->packs, m->pack_count, &build->pack_cap,
+							sizeof(ManifestPack));
+		copy_pack(m, base, &base->packs[from], &m->packs[m->pack_count++]);
+		places[from] = (uint32_t) m->pack_count;
+	}
+}
+
+void
+backup_build_adopt(BackupBuild *build, const Manifest *base)
+{
+	Manifest *m = &build->manifest;
+	bool *used = find_used(m, base);
+	uint32_t *places = mem_zalloc((base->pack_count + 1) * sizeof(uint32_t));
+
+	append_used(build, base, used, places);
+	for (size_t i = 0; i < m->extent_count; i++)
+	{
+		uint32_t pack = m->extents[i].pack;
+
+		if (pack & BUILD_BASE_PACK)
+			m->extents[i].pack = places[(pack & ~BUILD_BASE_PACK) - 1];
+	}
+	free(places);
+	free(used);
+}

@@ -34,6 +34,12 @@ extern void backup_build_free(BackupBuild *build);
 /* The number of a new pack, from 1. */
 extern uint32_t backup_build_next_pack(BackupBuild *build);
 
+/*
+ * In BuildRun.pack: the rest is the pack's place in the manifest of the backup
+ * that this one is compared with.
+ */
+#define BUILD_BASE_PACK (UINT32_C(1) << 31)
+
 /* Where bytes of a file lie; pack is its place in the manifest. */
 typedef struct BuildRun
 {
@@ -66,6 +72,12 @@ extern uint32_t backup_build_find_owner(BackupBuild *build, uint32_t uid,
 										uint32_t gid);
 extern const TarOwner *backup_build_owner(const BackupBuild *build,
 										  uint32_t owner);
+
+/*
+ * Adds the packs of the other backup in which files lie.  When all own packs
+ * are there, and no thread adds any more.
+ */
+extern void backup_build_adopt(BackupBuild *build, const Manifest *base);
 
 /* Into the order that a manifest has; only when no thread adds any more. */
 extern void backup_build_sort(BackupBuild *build);

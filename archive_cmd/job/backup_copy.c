@@ -18,6 +18,7 @@
 
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/backup_delta.h"
 #include "stream/zstd_pool.h"
 
 typedef struct CopyJob
@@ -38,6 +39,8 @@ typedef struct CopyWorker
 	CopyJob *job;
 	Repo *repo;
 	FileCopier *copier;
+	FileDelta *delta; /* NULL: all is copied */
+	Repo *base;
 	PackWriter *pack; /* NULL: none is open */
 } CopyWorker;
 
@@ -134,7 +137,8 @@ begin_pack(CopyWorker *w, Error *err)
 	uint32_t number = backup_build_next_pack(copy->spec->build);
 
 	w->pack = pack_create(w->repo, copy->label, number, w->job->pool, err);
-	return w->pack != NULL && (number > 1 || add_dirs(w, err));
+	return w->pack != NULL &&
+		   (number > 1 || w->delta != NULL || add_dirs(w, err));
 }
 
 static bool
@@ -153,6 +157,19 @@ end_pack(CopyWorker *w, Error *err)
 	return true;
 }
 
+/* One that has room. */
+static PackWriter *
+open_pack(void *arg, Error *err)
+{
+	CopyWorker *w = arg;
+
+	if (w->pack != NULL && pack_is_full(w->pack) && !end_pack(w, err))
+		return NULL;
+	if (w->pack == NULL && !begin_pack(w, err))
+		return NULL;
+	return w->pack;
+}
+
 static bool
 copy_file(CopyWorker *w, const DataFile *file, Error *err)
 {
@@ -162,11 +179,10 @@ copy_file(CopyWorker *w, const DataFile *file, Error *err)
 		return false;
 	if (vanished)
 		return true;
-	if (w->pack != NULL && pack_is_full(w->pack) && !end_pack(w, err))
-		return false;
-	if (w->pack == NULL && !begin_pack(w, err))
-		return false;
-	return file_copier_run(w->copier, w->pack, err);
+	if (w->delta != NULL)
+		return file_delta_run(w->delta, w->copier, err);
+	return open_pack(w, err) != NULL &&
+		   file_copier_run(w->copier, w->pack, err);
 }
 
 static bool
@@ -183,6 +199,32 @@ copy_files(CopyWorker *w, Error *err)
 }
 
 static bool
+begin_worker(CopyWorker *w, Error *err)
+{
+	const BackupCopy *copy = w->job->copy;
+	DeltaTarget target = {.pack = open_pack, .arg = w};
+
+	if (!repo_open_again(copy->repo, &w->repo, err) ||
+		(copy->base != NULL &&
+		 !repo_open_again(copy->base_repo, &w->base, err)))
+		return false;
+	w->copier = file_copier_new(copy->spec);
+	if (copy->base != NULL)
+		w->delta = file_delta_new(copy->spec, copy->base, w->base, &target);
+	return true;
+}
+
+static void
+end_worker(CopyWorker *w)
+{
+	pack_abort(w->pack);
+	file_delta_free(w->delta);
+	file_copier_free(w->copier);
+	repo_close(w->base);
+	repo_close(w->repo);
+}
+
+static bool
 run_worker(void *arg, int worker_no, Error *err)
 {
 	CopyJob *job = arg;
@@ -192,15 +234,8 @@ run_worker(void *arg, int worker_no, Error *err)
 	(void) worker_no;
 	if (job->pool != NULL)
 		zstd_pool_enter(job->pool);
-	done = repo_open_again(job->copy->repo, &w.repo, err);
-	if (done)
-	{
-		w.copier = file_copier_new(job->copy->spec);
-		done = copy_files(&w, err);
-		pack_abort(w.pack);
-		file_copier_free(w.copier);
-		repo_close(w.repo);
-	}
+	done = begin_worker(&w, err) && copy_files(&w, err);
+	end_worker(&w);
 	if (job->pool != NULL)
 		zstd_pool_leave(job->pool, done);
 	return done;

@@ -6,7 +6,7 @@
  *
  *-------------------------------------------------------------------------
  */
-#include "job/backup_file.h"
+#include "job/backup_file_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,35 +21,11 @@
 #include "base/thread.h"
 #include "pg/page.h"
 
-#define READ_SIZE (1024 * 1024) /* whole pages */
-
 /* A torn page is whole again within microseconds; a damaged one stays. */
 #define REREADS 4
 #define REREAD_PAUSE 5000 /* microseconds, doubled each time */
 /* After so many damaged pages in one file pauses would only take hours. */
 #define PATIENCE 64
-
-struct FileCopier
-{
-	/* fixed */
-	const FileCopySpec *spec;
-	bool crc; /* which checksum backup_manifest wants */
-	bool sha;
-	uint8_t *buffer;
-	ContentHash *content;
-	Sha256 *sha256;
-
-	/* of the file in work */
-	int fd; /* -1: none is open */
-	char *full_path;
-	PackWriter *pack;
-	ManifestFile file;
-	uint64_t offset; /* of its contents in the pack */
-	uint32_t crc32c;
-	bool check_pages;
-	uint32_t first_block; /* of its segment, in the relation */
-	uint32_t damaged;
-};
 
 FileCopier *
 file_copier_new(const FileCopySpec *spec)
@@ -59,15 +35,15 @@ file_copier_new(const FileCopySpec *spec)
 	c->spec = spec;
 	c->crc = strcmp(spec->algorithm, "CRC32C") == 0;
 	c->sha = strcmp(spec->algorithm, "SHA256") == 0;
-	c->buffer = mem_alloc(READ_SIZE);
+	c->buffer = mem_alloc(FILE_READ_SIZE);
 	c->content = content_hash_new(spec->content);
 	c->sha256 = sha256_new();
 	c->fd = -1;
 	return c;
 }
 
-static void
-forget_file(FileCopier *c)
+void
+file_copier_forget(FileCopier *c)
 {
 	if (c->fd >= 0)
 		close(c->fd);
@@ -83,7 +59,7 @@ file_copier_free(FileCopier *c)
 {
 	if (c == NULL)
 		return;
-	forget_file(c);
+	file_copier_forget(c);
 	content_hash_free(c->content);
 	sha256_free(c->sha256);
 	free(c->buffer);
@@ -114,17 +90,22 @@ file_copier_begin(FileCopier *c, PackWriter *pack, const DataFile *file,
 }
 
 bool
-file_copier_write(FileCopier *c, const void *data, size_t len, Error *err)
+file_copier_hash(FileCopier *c, const void *data, size_t len, Error *err)
 {
 	content_hash_add(c->content, data, len);
 	if (c->crc)
 		c->crc32c = crc32c(c->crc32c, data, len);
 	if (c->sha)
 		sha256_add(c->sha256, data, len);
-	if (!pack_write(c->pack, data, len, err))
-		return false;
 	atomic_fetch_add(&c->spec->progress->done_bytes, len);
 	return thread_check_stop(err);
+}
+
+bool
+file_copier_write(FileCopier *c, const void *data, size_t len, Error *err)
+{
+	return pack_write(c->pack, data, len, err) &&
+		   file_copier_hash(c, data, len, err);
 }
 
 /* backup_manifest has a CRC as its bytes lie in memory, low one first. */
@@ -148,19 +129,30 @@ put_checksum(FileCopier *c)
 	}
 }
 
+void
+file_copier_finish_hashes(FileCopier *c)
+{
+	content_hash_final(c->content, c->file.content);
+	put_checksum(c);
+}
+
+void
+file_copier_add(FileCopier *c, const BuildRun *runs, size_t count)
+{
+	backup_build_add_file(c->spec->build, &c->file, runs, count);
+	memset(&c->file, 0, sizeof(c->file));
+	atomic_fetch_add(&c->spec->progress->done_items, 1);
+}
+
 bool
 file_copier_end(FileCopier *c, Error *err)
 {
-	BuildRun run;
+	BuildRun run = {c->file.size, pack_number(c->pack), c->offset};
 
-	content_hash_final(c->content, c->file.content);
-	put_checksum(c);
+	file_copier_finish_hashes(c);
 	if (!pack_end_file(c->pack, c->file.content, err))
 		return false;
-	run = (BuildRun){c->file.size, pack_number(c->pack), c->offset};
-	backup_build_add_file(c->spec->build, &c->file, &run, c->file.size > 0);
-	memset(&c->file, 0, sizeof(c->file));
-	atomic_fetch_add(&c->spec->progress->done_items, 1);
+	file_copier_add(c, &run, c->file.size > 0);
 	return true;
 }
 
@@ -288,7 +280,7 @@ file_copier_open(FileCopier *c, const DataFile *file, bool *vanished,
 {
 	struct stat st;
 
-	forget_file(c);
+	file_copier_forget(c);
 	c->full_path = file_join(c->spec->pgdata, file->path);
 	c->file.path = mem_strdup(file->path);
 	c->fd = open(c->full_path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -317,26 +309,45 @@ file_copier_open(FileCopier *c, const DataFile *file, bool *vanished,
 	return true;
 }
 
+void
+file_copier_start(FileCopier *c)
+{
+	uint32_t segment = 0;
+
+	c->check_pages = c->spec->check_pages && page_file(c->file.path, &segment);
+	c->first_block = segment * PG_RELSEG_BLOCKS;
+	c->damaged = 0;
+	c->crc32c = 0;
+	c->at_end = false;
+}
+
+bool
+file_copier_read(FileCopier *c, uint64_t offset, size_t want, Error *err)
+{
+	size_t got = 0;
+
+	if (!c->at_end && !file_pread_full(c->fd, c->buffer, want, offset, &got,
+									   c->full_path, err))
+		return false;
+	c->at_end = c->at_end || got < want;
+	if (c->check_pages && !check_pages(c, got, offset, err))
+		return false;
+	memset(c->buffer + got, 0, want - got);
+	return true;
+}
+
 static bool
 copy_contents(FileCopier *c, Error *err)
 {
 	uint64_t size = c->file.size;
-	bool at_end = false;
 
 	for (uint64_t offset = 0; offset < size;)
 	{
-		size_t want = size - offset < READ_SIZE ? (size_t) (size - offset)
-												: READ_SIZE;
-		size_t got = 0;
+		size_t want = size - offset < FILE_READ_SIZE ? (size_t) (size - offset)
+													 : FILE_READ_SIZE;
 
-		if (!at_end && !file_pread_full(c->fd, c->buffer, want, offset, &got,
-										c->full_path, err))
-			return false;
-		at_end = at_end || got < want;
-		if (c->check_pages && !check_pages(c, got, offset, err))
-			return false;
-		memset(c->buffer + got, 0, want - got);
-		if (!file_copier_write(c, c->buffer, want, err))
+		if (!file_copier_read(c, offset, want, err) ||
+			!file_copier_write(c, c->buffer, want, err))
 			return false;
 		offset += want;
 	}
@@ -351,16 +362,13 @@ file_copier_run(FileCopier *c, PackWriter *pack, Error *err)
 					 .size = c->file.size,
 					 .mtime = c->file.mtime,
 					 .mode = c->file.mode};
-	uint32_t segment = 0;
 	bool done;
 
-	c->check_pages = c->spec->check_pages && page_file(path, &segment);
-	c->first_block = segment * PG_RELSEG_BLOCKS;
-	c->damaged = 0;
+	file_copier_start(c);
 	c->file.path = NULL;
 	done = file_copier_begin(c, pack, &file, err) && copy_contents(c, err) &&
 		   file_copier_end(c, err);
 	free(path);
-	forget_file(c);
+	file_copier_forget(c);
 	return done;
 }

@@ -22,7 +22,7 @@
 
 /* Tries one label everywhere; false if it is not free in one of them. */
 static bool
-try_in_all(RepoSet *set, const char *label)
+try_in_all(RepoSet *set, const char *label, const char *base)
 {
 	bool free_label = true;
 
@@ -31,7 +31,7 @@ try_in_all(RepoSet *set, const char *label)
 		RepoMember *m = &set->members[i];
 
 		if (m->repo != NULL && !error_is_set(&m->why) &&
-			lease_try(m->repo, label, &free_label, &m->why))
+			lease_try(m->repo, label, base, &free_label, &m->why))
 			continue;
 		free_label = true; /* of a member that fails it does not depend */
 	}
@@ -50,14 +50,14 @@ any_left(const RepoSet *set, Error *err)
 }
 
 bool
-lease_take_in_all(RepoSet *set, char **label, Error *err)
+lease_take_in_all(RepoSet *set, const char *base, char **label, Error *err)
 {
 	int64_t now = clock_now();
 	char *candidate;
 
 	for (int n = 1; (candidate = lease_candidate(now, n)) != NULL; n++)
 	{
-		bool taken = try_in_all(set, candidate);
+		bool taken = try_in_all(set, candidate, base);
 
 		if (taken && any_left(set, err))
 		{
@@ -173,7 +173,7 @@ renew_seat(LeaseKeeper *keeper, LeaseSeat *seat, Error *err)
 {
 	int64_t now = clock_now();
 
-	if (!lease_renew(seat->repo, keeper->label, err))
+	if (!lease_renew(seat->repo, keeper->label, keeper->base, err))
 		return false;
 	seat->renewed = now;
 	return true;

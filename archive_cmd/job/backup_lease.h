@@ -27,6 +27,7 @@ typedef struct LeaseKeeper
 	/* fixed */
 	FanoutGroup *group; /* NULL: there is one repository */
 	const char *label;
+	const char *base; /* that the backup refers to, or NULL */
 
 	/* mutable */
 	pthread_mutex_t lock; /* of all below, and of the repositories */
@@ -38,10 +39,11 @@ typedef struct LeaseKeeper
 
 /*
  * Takes one label in all members of the set that are open and have no why.
- * *label is the caller's.  A member that fails gets a why; false if none is
+ * base as in lease_renew(); *label is the caller's.  A member that fails gets a why; false if none is
  * left.
  */
-extern bool lease_take_in_all(RepoSet *set, char **label, Error *err);
+extern bool lease_take_in_all(RepoSet *set, const char *base, char **label,
+							  Error *err);
 
 /*
  * The lease of this label was taken just now in the members that the group

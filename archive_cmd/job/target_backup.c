@@ -142,7 +142,7 @@ run(TargetBackup *b, Error *err)
 {
 	bool done;
 
-	if (!lease_take_in_all(b->set, &b->label, err))
+	if (!lease_take_in_all(b->set, NULL, &b->label, err))
 		return false;
 	repo_set_fan_out(b->set, NULL, true, &b->fanout, &b->repo);
 	done = run_with_lease(b, err);

@@ -319,7 +319,7 @@ renew_before_last(TransferWorker *w, const Transfer *t, Error *err)
 	if (!t->last || !t->backup->unfinished)
 		return true;
 	to = repo_of(w, t->target, err);
-	return to != NULL && lease_renew(to, t->backup->label, err);
+	return to != NULL && lease_renew(to, t->backup->label, NULL, err);
 }
 
 /* The same afterwards: this process may have been suspended in between. */
@@ -375,7 +375,7 @@ renew(Running *r, TransferWorker *w)
 		if (!b->unfinished)
 			continue;
 		to = repo_of(w, b->target, &why);
-		if (to == NULL || !lease_renew(to, b->label, &why))
+		if (to == NULL || !lease_renew(to, b->label, NULL, &why))
 			log_error_object(LOG_WARNING, &why);
 		error_clear(&why);
 	}

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "job/inventory.h"
 #include "repo/mark.h"
 
 /* ---- problems ---- */
@@ -93,6 +94,24 @@ blame_backups(Verify *v, const VerifyItem *item)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* A pack concerns the other backups that refer to it, too. */
+static void
+blame_dependents(Verify *v, const VerifyItem *item)
+{
+	char *label = inventory_label(item->name);
+
+	pthread_mutex_lock(&v->lock);
+	for (size_t i = 0; label != NULL && i < v->catalog.backup_count; i++)
+	{
+		if (v->backups[i].selected && &v->backups[i] != item->backup &&
+			backup_info_references(&v->catalog.backups[i].info, label,
+								   item->pack))
+			v->backups[i].errors++;
+	}
+	pthread_mutex_unlock(&v->lock);
+	free(label);
+}
+
 bool
 verify_take_error(Verify *v, Repo *repo, const VerifyItem *item, Error *problem,
 				  Error *err)
@@ -117,6 +136,8 @@ verify_take_error(Verify *v, Repo *repo, const VerifyItem *item, Error *problem,
 	verify_report(v, &p, item->backup);
 	if (!p.warning && item->kind == ITEM_WAL)
 		blame_backups(v, item);
+	if (!p.warning && item->kind == ITEM_PACK)
+		blame_dependents(v, item);
 	error_clear(problem);
 	return true;
 }

@@ -27,9 +27,9 @@ still_exists(Repo *repo, const char *label, bool *exists, Error *err)
 }
 
 static void
-report_missing(Verify *v, VerifyBackup *b, uint32_t pack)
+report_missing(Verify *v, VerifyBackup *b, const char *label, uint32_t pack)
 {
-	char *name = repo_pack_name(b->backup->info.label, pack);
+	char *name = repo_pack_name(label, pack);
 	Problem problem = {.check = "missing",
 					   .object = name,
 					   .message = "pack of the backup is missing",
@@ -87,8 +87,57 @@ check_present(Verify *v, VerifyBackup *b, VerifyItem *packs, size_t count,
 			at++;
 			continue;
 		}
-		report_missing(v, b, n);
+		report_missing(v, b, b->backup->info.label, n);
 		reported++;
+	}
+	return true;
+}
+
+/* ---- packs of other backups ---- */
+
+static int
+compare_name(const void *key, const void *item)
+{
+	return strcmp(key, ((const VerifyItem *) item)->name);
+}
+
+static bool
+is_listed(const Verify *v, const char *label, uint32_t pack)
+{
+	char *name = repo_pack_name(label, pack);
+	bool listed = v->item_count > 0 &&
+				  bsearch(name, v->items, v->item_count, sizeof(VerifyItem),
+						  compare_name) != NULL;
+
+	free(name);
+	return listed;
+}
+
+/* Ranges that were joined hold some that are not needed. */
+static bool
+check_references(Verify *v, VerifyBackup *b, Error *err)
+{
+	const BackupInfo *info = &b->backup->info;
+	uint32_t reported = 0;
+	bool exists = true;
+
+	for (size_t i = 0; !info->references_joined && i < info->reference_count;
+		 i++)
+	{
+		const BackupReference *r = &info->references[i];
+
+		for (uint64_t n = r->first; n <= r->last && reported < MISSING_MAX; n++)
+		{
+			if (is_listed(v, r->label, (uint32_t) n))
+				continue;
+			if (reported == 0 &&
+				!still_exists(v->repo, info->label, &exists, err))
+				return false;
+			if (!exists)
+				return true;
+			report_missing(v, b, r->label, (uint32_t) n);
+			reported++;
+		}
 	}
 	return true;
 }
@@ -163,7 +212,8 @@ check_deep(Verify *v, VerifyBackup *b, VerifyItem *packs, size_t count,
 	if (!manifest_read(v->repo, b->backup->info.label, &manifest, &problem))
 		return verify_take_error(v, v->repo, item, &problem, err);
 	item->sound = true;
-	ok = verify_packs(v, &all, err);
+	ok = verify_packs(v, &all, err) &&
+		 (!verify_wants(item) || verify_files(v, b, &manifest, err));
 	manifest_free(&manifest);
 	return ok;
 }
@@ -200,7 +250,7 @@ check_backup(Verify *v, VerifyBackup *b, Error *err)
 	if (count > 1)
 		qsort(packs, count, sizeof(VerifyItem), compare_packs);
 	check_members(v, b);
-	if (!check_present(v, b, packs, count, err))
+	if (!check_present(v, b, packs, count, err) || !check_references(v, b, err))
 		return false;
 	if (v->options->deep)
 		return check_deep(v, b, packs, count, err);

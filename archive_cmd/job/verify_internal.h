@@ -137,6 +137,15 @@ typedef struct VerifyPacks
 } VerifyPacks;
 extern bool verify_packs(Verify *v, const VerifyPacks *packs, Error *err);
 
+/* verify_files.c: what lies elsewhere than whole in a pack of its own. */
+extern bool verify_files(Verify *v, VerifyBackup *backup,
+						 const Manifest *manifest, Error *err);
+extern bool verify_lies_here(const Manifest *manifest,
+							 const ManifestFile *file);
+
+/* Does a backup that is looked at need this pack of another one? */
+extern bool verify_is_referenced(const Verify *v, const VerifyItem *item);
+
 /* verify_wal.c: is the WAL complete? */
 extern bool verify_wal(Verify *v, Error *err);
 

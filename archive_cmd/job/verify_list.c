@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "job/inventory.h"
 #include "repo/quarantine.h"
 #include "repo/stamp.h"
 #include "repo/verified.h"
@@ -242,7 +243,7 @@ select_item(Verify *v, const VerifyItem *item)
 	}
 	/* running, interrupted, unreadable, or newer than the catalog */
 	if (b == NULL || !b->selected)
-		return false;
+		return verify_is_referenced(v, item);
 	if ((item->kind == ITEM_PACK || item->kind == ITEM_MAP) &&
 		item->pack > b->backup->info.pack_count)
 	{
@@ -252,14 +253,33 @@ select_item(Verify *v, const VerifyItem *item)
 	return true;
 }
 
+bool
+verify_is_referenced(const Verify *v, const VerifyItem *item)
+{
+	char *label;
+	bool found = false;
+
+	if (item->kind != ITEM_PACK)
+		return false;
+	label = inventory_label(item->name);
+	for (size_t i = 0; !found && i < v->catalog.backup_count; i++)
+		found = v->backups[i].selected &&
+				backup_info_references(&v->catalog.backups[i].info, label,
+									   item->pack);
+	free(label);
+	return found;
+}
+
 /* That nothing needs: it could go, and nobody would miss it. */
 static bool
-is_orphan(const VerifyItem *item)
+is_orphan(const Verify *v, const VerifyItem *item)
 {
 	const CatalogBackup *b = item->backup != NULL ? item->backup->backup : NULL;
 
 	if (item->kind == ITEM_STRAY || item->kind == ITEM_STAGED)
 		return true;
+	if (verify_is_referenced(v, item))
+		return false;
 	if (item->kind == ITEM_PACK && b != NULL && b->state == BACKUP_COMPLETE)
 		return item->pack > b->info.pack_count;
 	return b != NULL && b->state == BACKUP_INTERRUPTED;
@@ -276,7 +296,7 @@ add_item(void *arg, const StorageEntry *entry, Error *err)
 		return true;
 	item.name = mem_strdup(entry->name);
 	name_item(v, item.name, &item);
-	if (is_orphan(&item))
+	if (is_orphan(v, &item))
 	{
 		v->out->orphans++;
 		v->out->orphan_bytes += item.size;
@@ -300,14 +320,29 @@ compare_items(const void *a, const void *b)
 }
 
 static bool
-list_one(Verify *v, Error *err)
+list_backup(Verify *v, const char *label, Error *err)
 {
-	char *dir = repo_backup_dir(v->options->label);
-	bool ok = storage_list(v->repo->storage, dir, true, add_item, v, err) &&
-			  storage_list(v->repo->storage, "wal", true, add_item, v, err);
+	char *dir = repo_backup_dir(label);
+	bool ok = storage_list(v->repo->storage, dir, true, add_item, v, err);
 
 	free(dir);
 	return ok;
+}
+
+static bool
+list_one(Verify *v, Error *err)
+{
+	const CatalogBackup *b = catalog_find(&v->catalog, v->options->label);
+	bool ok = list_backup(v, v->options->label, err);
+
+	for (size_t i = 0; ok && i < b->info.reference_count; i++)
+	{
+		const BackupReference *r = &b->info.references[i];
+
+		if (i == 0 || strcmp(r[-1].label, r->label) != 0)
+			ok = list_backup(v, r->label, err);
+	}
+	return ok && storage_list(v->repo->storage, "wal", true, add_item, v, err);
 }
 
 bool

@@ -284,7 +284,7 @@ verify_packs(Verify *v, const VerifyPacks *packs, Error *err)
 
 	for (size_t i = 0; i < m->file_count; i++)
 	{
-		if (m->files[i].size > 0)
+		if (m->files[i].size > 0 && verify_lies_here(m, &m->files[i]))
 			job.files[job.file_count++] = &m->files[i];
 	}
 	if (job.file_count > 1)

@@ -153,6 +153,9 @@ manifest_find_references(Manifest *m)
 				? &info->references[info->reference_count - 1]
 				: NULL;
 
+		/* out of order, which manifest_check() says */
+		if (p->backup == NULL)
+			continue;
 		if (last != NULL && strcmp(last->label, p->backup) == 0 &&
 			p->number == last->last + 1)
 			last->last = p->number;

@@ -86,6 +86,24 @@ note_entry(void *arg, const StorageEntry *entry, Error *err)
 	return true;
 }
 
+/* A lease that cannot be read says nothing of a base. */
+static bool
+load_base(Repo *repo, const char *label, char **base, Error *err)
+{
+	Error why = ERROR_INIT;
+
+	if (lease_base(repo, label, base, &why))
+		return true;
+	if (!is_about_object(&why) && why.code != ERR_NOT_FOUND)
+	{
+		error_move(err, &why);
+		return false;
+	}
+	log_error_object(LOG_WARNING, &why);
+	error_clear(&why);
+	return true;
+}
+
 /* Without a manifest: being written, or left behind. */
 static bool
 load_unfinished(Repo *repo, const char *label, int64_t now, CatalogBackup *out,
@@ -103,7 +121,7 @@ load_unfinished(Repo *repo, const char *label, int64_t now, CatalogBackup *out,
 		return false;
 	out->state = alive ? BACKUP_RUNNING : BACKUP_INTERRUPTED;
 	out->info.label = mem_strdup(label);
-	return true;
+	return !alive || load_base(repo, label, &out->info.parent, err);
 }
 
 enum

@@ -18,16 +18,27 @@
 #include "repo/object.h"
 #include "repo/stamp.h"
 
+#define LEASE_EXTRA 64 /* bytes of {"base":label} */
 #define LABEL_TRIES 99 /* repo_label_ok(): "-2" to "-99" */
 
 static bool
-put_lease(Repo *repo, const char *label, const char *stamp, Error *err)
+put_lease(Repo *repo, const char *label, const char *base, const char *stamp,
+		  Error *err)
 {
 	char *dir = repo_lease_dir(label);
 	char *name = mem_printf("%s/%s", dir, stamp);
-	ObjectSpec spec = {.name = name, .kind = OBJECT_LEASE};
-	bool ok = object_put(repo, &spec, label, strlen(label), NULL, err);
+	ObjectSpec spec = {
+		.name = name, .kind = OBJECT_LEASE, .extra_room = LEASE_EXTRA};
+	Json *extra = NULL;
+	bool ok;
 
+	if (base != NULL)
+	{
+		extra = json_new_object();
+		json_put_str(extra, "base", base);
+	}
+	ok = object_put(repo, &spec, label, strlen(label), extra, err);
+	json_free(extra);
 	free(name);
 	free(dir);
 	return ok;
@@ -56,7 +67,8 @@ label_is_used(Repo *repo, const char *label, bool *used, Error *err)
 }
 
 bool
-lease_try(Repo *repo, const char *label, bool *taken, Error *err)
+lease_try(Repo *repo, const char *label, const char *base, bool *taken,
+		  Error *err)
 {
 	Error problem = ERROR_INIT;
 	char stamp[STAMP_SECONDS_LEN + 1];
@@ -69,7 +81,7 @@ lease_try(Repo *repo, const char *label, bool *taken, Error *err)
 		return true;
 	memcpy(stamp, label, STAMP_SECONDS_LEN);
 	stamp[STAMP_SECONDS_LEN] = '\0';
-	if (put_lease(repo, label, stamp, &problem))
+	if (put_lease(repo, label, base, stamp, &problem))
 	{
 		*taken = true;
 		return true;
@@ -103,7 +115,7 @@ lease_take(Repo *repo, char **label, Error *err)
 	for (int i = 1; (candidate = lease_candidate(now, i)) != NULL; i++)
 	{
 		bool taken;
-		bool ok = lease_try(repo, candidate, &taken, err);
+		bool ok = lease_try(repo, candidate, NULL, &taken, err);
 
 		if (ok && taken)
 		{
@@ -129,7 +141,7 @@ lease_begin(Repo *repo, const char *label, Error *err)
 {
 	char stamp[STAMP_LEN];
 
-	return put_lease(repo, label, stamp_format(clock_now(), stamp), err);
+	return put_lease(repo, label, NULL, stamp_format(clock_now(), stamp), err);
 }
 
 static bool
@@ -151,13 +163,13 @@ check_alive(Repo *repo, const char *label, int64_t now, Error *err)
  * written from then on would not be a whole backup.
  */
 bool
-lease_renew(Repo *repo, const char *label, Error *err)
+lease_renew(Repo *repo, const char *label, const char *base, Error *err)
 {
 	char stamp[STAMP_LEN];
 	int64_t now = clock_now();
 
 	return check_alive(repo, label, now, err) &&
-		   put_lease(repo, label, stamp_format(now, stamp), err);
+		   put_lease(repo, label, base, stamp_format(now, stamp), err);
 }
 
 bool
@@ -191,31 +203,70 @@ lease_confirm(Repo *repo, const char *label, Error *err)
 	return false;
 }
 
+typedef struct Newest
+{
+	int64_t time; /* 0: there is none */
+	char *name;
+} Newest;
+
 static bool
 newest_lease(void *arg, const StorageEntry *entry, Error *err)
 {
-	int64_t *newest = arg;
+	Newest *newest = arg;
 	const char *base = strrchr(entry->name, '/');
 	int64_t t;
 
 	(void) err;
-	if (!entry->is_dir && base != NULL &&
-		stamp_parse(base + 1, strlen(base + 1), &t) && t > *newest)
-		*newest = t;
+	if (entry->is_dir || base == NULL ||
+		!stamp_parse(base + 1, strlen(base + 1), &t) || t <= newest->time)
+		return true;
+	newest->time = t;
+	free(newest->name);
+	newest->name = mem_strdup(entry->name);
 	return true;
+}
+
+static bool
+find_newest(Repo *repo, const char *label, Newest *out, Error *err)
+{
+	char *dir = repo_lease_dir(label);
+	bool ok;
+
+	*out = (Newest){0};
+	ok = storage_list(repo->storage, dir, false, newest_lease, out, err);
+	free(dir);
+	return ok;
 }
 
 bool
 lease_is_alive(Repo *repo, const char *label, int64_t now, bool *alive,
 			   Error *err)
 {
-	char *dir = repo_lease_dir(label);
-	int64_t newest = 0;
-	bool ok = storage_list(repo->storage, dir, false, newest_lease, &newest,
-						   err);
+	Newest newest;
+	bool ok = find_newest(repo, label, &newest, err);
 
-	free(dir);
+	free(newest.name);
 	/* a time to come is that of a host whose clock is ahead: alive */
-	*alive = newest > now - LEASE_VALID_USECS;
+	*alive = newest.time > now - LEASE_VALID_USECS;
+	return ok;
+}
+
+bool
+lease_base(Repo *repo, const char *label, char **base, Error *err)
+{
+	Newest newest;
+	ObjectMeta meta = {0};
+	const char *text = NULL;
+	bool ok = find_newest(repo, label, &newest, err);
+
+	*base = NULL;
+	if (ok && newest.name != NULL)
+		ok = object_stat(repo, newest.name, &meta, err);
+	if (ok && meta.extra != NULL)
+		text = json_get_str(meta.extra, "base", NULL);
+	if (text != NULL && repo_label_ok(text))
+		*base = mem_strdup(text);
+	object_meta_free(&meta);
+	free(newest.name);
 	return ok;
 }

@@ -23,15 +23,19 @@ extern bool lease_take(Repo *repo, char **label, Error *err);
 /*
  * The same of several repositories: the nth label to be tried for a backup
  * begun at that time, NULL behind the last; caller frees.  And the try: *taken
- * stays false if something has this label already.
+ * stays false if something has this label already.  base as in lease_renew().
  */
 extern char *lease_candidate(int64_t begun, int n);
-extern bool lease_try(Repo *repo, const char *label, bool *taken, Error *err);
+extern bool lease_try(Repo *repo, const char *label, const char *base,
+					  bool *taken, Error *err);
 extern bool lease_no_label(Error *err); /* that error */
 
 /* For a label that others have used: from now on this is being written. */
 extern bool lease_begin(Repo *repo, const char *label, Error *err);
-extern bool lease_renew(Repo *repo, const char *label, Error *err);
+
+/* base: label of the backup that it refers to, or NULL. */
+extern bool lease_renew(Repo *repo, const char *label, const char *base,
+						Error *err);
 
 /*
  * To be called when the manifest has been written: if the lease has run out
@@ -45,5 +49,12 @@ extern bool lease_confirm(Repo *repo, const char *label, Error *err);
  */
 extern bool lease_is_alive(Repo *repo, const char *label, int64_t now,
 						   bool *alive, Error *err);
+
+/*
+ * The backup that the one being written refers to, as its newest lease says:
+ * it must not be removed as long as that is alive.  NULL if there is none;
+ * caller frees.  Needs no key.
+ */
+extern bool lease_base(Repo *repo, const char *label, char **base, Error *err);
 
 #endif

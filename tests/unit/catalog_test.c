@@ -81,6 +81,7 @@ test_leases(void)
 	Error err = ERROR_INIT;
 	char *a = NULL;
 	char *b = NULL;
+	char *base = NULL;
 	bool alive = false;
 	int64_t now = clock_now();
 
@@ -91,7 +92,13 @@ test_leases(void)
 	   "they are labels, and differ: %s, %s", a, b);
 	check(lease_is_alive(f.repo, a, now, &alive, &err), &err, "lease is read");
 	ok(alive, "it is alive");
-	check(lease_renew(f.repo, a, &err), &err, "it is renewed");
+	check(lease_base(f.repo, a, &base, &err), &err, "its base");
+	is_str(base, NULL, "is none");
+	check(lease_renew(f.repo, a, "20200101T000000Z-2", &err), &err,
+		  "it is renewed");
+	check(lease_base(f.repo, a, &base, &err), &err, "its base");
+	is_str(base, "20200101T000000Z-2", "is what the newest lease says");
+	free(base);
 	check(lease_is_alive(f.repo, a, now + LEASE_VALID_USECS + 60000000, &alive,
 						 &err),
 		  &err, "lease is read");
@@ -101,7 +108,7 @@ test_leases(void)
 	ok(!alive, "is not alive");
 
 	put_lease_at(f.repo, "20200101T000000Z", now - LEASE_VALID_USECS - 1);
-	ok(!lease_renew(f.repo, "20200101T000000Z", &err) &&
+	ok(!lease_renew(f.repo, "20200101T000000Z", NULL, &err) &&
 		   err.code == ERR_TIMEOUT,
 	   "a lease that has run out is not renewed");
 	error_clear(&err);

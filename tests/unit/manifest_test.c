@@ -832,7 +832,7 @@ test_many_references(void)
 	for (uint32_t i = 1; i <= count; i++)
 		m.packs[i] = make_pack(
 			manifest_label(&m, i <= count / 2 ? OLDER : BASE),
-			3 * i + i * i % 7);
+			5 * i + i * i % 7);
 	m.pack_count = count + 1;
 	check(manifest_write(f.repo, &m, &err) &&
 			  manifest_stat(f.repo, LABEL, &info, &err),
