@@ -23,13 +23,14 @@
 #include "cmd/output.h"
 
 static const Command *const commands[] = {
-	&cmd_init,      &cmd_archive_push, &cmd_archive_get,
-	&cmd_backup,    &cmd_restore,      &cmd_info,
-	&cmd_check,     &cmd_verify,       &cmd_expire,
-	&cmd_delete,    &cmd_pin,          &cmd_unpin,
-	&cmd_hold,      &cmd_release,      &cmd_repair,
-	&cmd_repo_init, &cmd_repo_copy,    &cmd_repo_ls,
-	&cmd_repo_get,  &cmd_key,          NULL};
+	&cmd_init,    &cmd_archive_push, &cmd_archive_get,
+	&cmd_backup,  &cmd_restore,      &cmd_restore_table,
+	&cmd_info,    &cmd_check,        &cmd_verify,
+	&cmd_expire,  &cmd_delete,       &cmd_pin,
+	&cmd_unpin,   &cmd_hold,         &cmd_release,
+	&cmd_repair,  &cmd_repo_init,    &cmd_repo_copy,
+	&cmd_repo_ls, &cmd_repo_get,     &cmd_key,
+	NULL};
 
 static volatile sig_atomic_t stop_signal;
 

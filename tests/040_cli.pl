@@ -62,7 +62,7 @@ is_deeply(
 	[ sort @commands ],
 	[ qw(archive-get archive-push backup check delete expire hold info init key
 		  pin release repair repo-copy
-		  repo-get repo-init repo-ls restore unpin verify) ],
+		  repo-get repo-init repo-ls restore restore-table unpin verify) ],
 	'--help lists the commands');
 for my $command (@commands)
 {

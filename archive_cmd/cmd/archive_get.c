@@ -8,17 +8,20 @@
  * is 200 or above, which stops the server.  A standby, which asks again and
  * again, must not be stopped: there it is tried a few times, and then 1.
  *
- * result: command, name.
+ * result: command, name, ahead (it was fetched before the server asked for it);
+ * of --ahead: command, fetched (segments).
  *
  *-------------------------------------------------------------------------
  */
 #include "cmd/cmd.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "cmd/archive_prefetch.h"
 #include "job/get.h"
 #include "pg/control.h"
 
@@ -97,36 +100,52 @@ find_home(const Settings *settings, GetOptions *options)
 }
 
 /*
+ * Is it where the server wants what it has asked for?  It makes that durable
+ * before it uses it (KeepFileRestoredFromArchive() in its source, 15 to 18:
+ * fsync of the file, rename, fsync of file and directory, an error of which
+ * ends recovery), and forgets what lies there from before a crash.
+ */
+static bool
+is_servers_own(const char *destination)
+{
+	return (strcmp(destination, PREFETCH_WAL_FILE) == 0 ||
+			strcmp(destination, PREFETCH_HISTORY_FILE) == 0) &&
+		   access("PG_VERSION", F_OK) == 0;
+}
+
+/*
  * Only the repository can say that a file is absent; that something needed
  * to ask it is not there (a key, a directory) is a matter of configuration.
  */
 static bool
-prepare(Context *ctx, RepoSet **set, GetOptions *options, Error *err)
+prepare(Context *ctx, GetOptions *options, Error *err)
 {
 	const Settings *settings = ctx_settings(ctx, err);
 
-	*set = settings != NULL ? ctx_repo_set(ctx, err) : NULL;
-	if (*set == NULL)
+	if (settings == NULL)
 	{
 		if (err->code == ERR_NOT_FOUND)
 			err->code = ERR_CONFIG;
 		return false;
 	}
-	repo_set_forget(*set);
 	find_home(settings, options);
+	options->server_syncs = is_servers_own(options->destination);
 	return true;
 }
 
 static bool
-try_get(Context *ctx, Error *err)
+try_get(Context *ctx, GetOptions *options, Error *err)
 {
-	GetOptions options = {.name = ctx_argument(ctx, 0),
-						  .destination = ctx_argument(ctx, 1)};
-	RepoSet *set;
+	RepoSet *set = prepare(ctx, options, err) ? ctx_repo_set(ctx, err) : NULL;
 
-	if (!prepare(ctx, &set, &options, err))
+	if (set == NULL)
+	{
+		if (err->code == ERR_NOT_FOUND)
+			err->code = ERR_CONFIG;
 		return false;
-	return get_wal_file(set, &options, err);
+	}
+	repo_set_forget(set);
+	return get_wal_file(set, options, err);
 }
 
 /* Could a little patience help? */
@@ -138,7 +157,7 @@ is_passing(const Error *err)
 }
 
 static bool
-get_with_patience(Context *ctx, Error *err)
+get_with_patience(Context *ctx, GetOptions *options, Error *err)
 {
 	const size_t tries = 1 + sizeof(pauses) / sizeof(pauses[0]);
 	Error why = ERROR_INIT;
@@ -146,7 +165,7 @@ get_with_patience(Context *ctx, Error *err)
 	for (size_t i = 0; i < tries; i++)
 	{
 		error_clear(&why);
-		if (try_get(ctx, &why))
+		if (try_get(ctx, options, &why))
 			return true;
 		if (i + 1 == tries || !is_standby() || !is_passing(&why) ||
 			thread_should_stop())
@@ -173,27 +192,72 @@ name_what_failed(Context *ctx, Error *err)
 }
 
 static bool
-run_archive_get(Context *ctx, Error *err)
+tell(Context *ctx, bool ahead)
 {
-	Json *obj;
+	Json *obj = json_new_object();
 
-	if (get_with_patience(ctx, err))
-	{
-		obj = json_new_object();
-		json_put_str(obj, "command", "archive-get");
-		json_put_str(obj, "name", ctx_argument(ctx, 0));
-		ctx_emit(ctx, "result", obj);
-		return true;
-	}
+	json_put_str(obj, "command", "archive-get");
+	json_put_str(obj, "name", ctx_argument(ctx, 0));
+	json_put_bool(obj, "ahead", ahead);
+	ctx_emit(ctx, "result", obj);
+	return true;
+}
+
+/* A standby asks every few seconds: that is no news for its log. */
+static bool
+tell_absence(Context *ctx, Error *err)
+{
 	name_what_failed(ctx, err);
 	if (err->code != ERR_NOT_FOUND || !is_standby() || ctx_json(ctx))
 		return false;
-	/* a standby asks every few seconds: that is no news for its log */
 	log_error_object(LOG_INFO, err);
 	error_clear(err);
 	ctx_exit_with(ctx, EXIT_ABSENT);
 	return true;
 }
+
+static bool
+get_or_take(Context *ctx, GetOptions *options, Error *err)
+{
+	Prefetch ahead;
+	bool done;
+
+	archive_prefetch_begin(ctx, options, &ahead);
+	if (archive_prefetch_deliver(&ahead))
+		done = tell(ctx, true);
+	else if (get_with_patience(ctx, options, err))
+	{
+		archive_prefetch_look_ahead(ctx, &ahead);
+		done = tell(ctx, false);
+	}
+	else
+		done = tell_absence(ctx, err);
+	archive_prefetch_end(&ahead);
+	return done;
+}
+
+static bool
+run_archive_get(Context *ctx, Error *err)
+{
+	GetOptions options = {.name = ctx_argument(ctx, 0),
+						  .destination = ctx_argument(ctx, 1)};
+	Error why = ERROR_INIT;
+	bool prepared = prepare(ctx, &options, &why);
+
+	if (ctx_flag(ctx, "ahead"))
+	{
+		error_move(err, &why);
+		return prepared && archive_prefetch_run(ctx, &options, err);
+	}
+	error_clear(&why);
+	return get_or_take(ctx, &options, err);
+}
+
+static const OptionSpec own_options[] = {
+	{"ahead", OPTION_FLAG, NULL,
+	 "fetch what follows NAME for the server that recovers (started by "
+	 "itself)"},
+	{.name = NULL}};
 
 const Command cmd_archive_get = {
 	.name = "archive-get",
@@ -201,5 +265,6 @@ const Command cmd_archive_get = {
 	.summary = "bring a WAL file back (restore_command)",
 	.min_args = 2,
 	.max_args = 2,
+	.options = own_options,
 	.run = run_archive_get,
 	.exit_status = get_exit_status};

@@ -20,6 +20,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cmd/archive_ahead.h"
+#include "cmd/detach.h"
+#include "job/prefetch.h"
+#include "job/spool_lock.h"
 #include "storage/storage.h"
 
 static bool
@@ -136,12 +139,11 @@ static void
 look_ahead(Context *ctx, const AheadSpool *spool, const PushResult *result,
 		   int lock)
 {
-	const char *path = ctx_argument(ctx, 0);
 	Json *outcomes = push_outcomes_json(ctx_repo_set(ctx, NULL));
 	Error why = ERROR_INIT;
 
 	if (ahead_ack_write(spool, result, outcomes, &why))
-		archive_ahead_start(ctx, path, lock);
+		detach_ahead(ctx, "archive-push", lock);
 	else
 		log_info("no look-ahead: %s", why.message);
 	error_clear(&why);
@@ -194,7 +196,7 @@ push_or_accept(Context *ctx, const AheadSpool *spool, const PgControl *control,
 	done = push(ctx, control, &result, err);
 	if (done && lock >= 0 && ahead_is_worth(path, &result, begun))
 		look_ahead(ctx, spool, &result, lock);
-	ahead_unlock(lock);
+	spool_unlock(lock);
 	return done;
 }
 
@@ -213,6 +215,7 @@ run_archive_push(Context *ctx, Error *err)
 		(path[0] != '/' && !check_directory(settings, err)) ||
 		!pg_control_read(settings->pgdata, &control, err))
 		return false;
+	prefetch_sweep(settings->pgdata);
 	if (settings->push_ahead == 0 && !ctx_flag(ctx, "ahead"))
 		return push(ctx, &control, &result, err);
 	settings_print(settings, ctx_option(ctx, "repo"), print);

@@ -165,6 +165,7 @@ extern const Command cmd_archive_push;
 extern const Command cmd_archive_get;
 extern const Command cmd_backup;
 extern const Command cmd_restore;
+extern const Command cmd_restore_table;
 extern const Command cmd_info;
 extern const Command cmd_check;
 extern const Command cmd_verify;

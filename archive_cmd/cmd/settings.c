@@ -74,6 +74,7 @@ static const KeySpec global_keys[] = {
 	KEY("nice", take_int, GLOBAL(nice), .max = 19),
 	KEY("process-max", take_int, GLOBAL(process_max), .min = 1, .max = 64),
 	KEY("push-ahead", take_int, GLOBAL(push_ahead), .min = 0, .max = 1024),
+	KEY("get-ahead", take_size, GLOBAL(get_ahead)),
 	KEY("compress-level", take_int, GLOBAL(compress_level), .min = -7,
 		.max = 22),
 	KEY("encryption", take_encryption, GLOBAL(encrypt), .choices = "age|none"),
@@ -331,6 +332,7 @@ set_defaults(Draft *draft)
 	s->spool_path = mem_strdup("/var/spool/pgdr");
 	s->process_max = default_process_max();
 	s->push_ahead = 64;
+	s->get_ahead = (uint64_t) 256 << 20;
 	s->compress_level = 1;
 	s->encrypt = true;
 	s->key_max_age = INT64_C(90) * 24 * 3600 * USECS_PER_SEC;

@@ -55,8 +55,9 @@ typedef struct Settings
 	char *connection;
 	char *spool_path;
 	int process_max;
-	int nice;       /* of commands that take long; 0: as started */
-	int push_ahead; /* segments; 0: no look-ahead */
+	int nice;           /* of commands that take long; 0: as started */
+	int push_ahead;     /* segments; 0: no look-ahead */
+	uint64_t get_ahead; /* bytes; 0: no look-ahead of recovery */
 	int compress_level;
 	bool encrypt; /* encryption = age (default) | none */
 	bool aes;     /* cipher = chacha20-poly1305 (default) | aes-256-gcm */

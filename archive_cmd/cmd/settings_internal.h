@@ -46,6 +46,8 @@ extern bool take_int(const KeySpec *spec, void *field, const ConfigEntry *entry,
 					 Error *err);
 extern bool take_count(const KeySpec *spec, void *field,
 					   const ConfigEntry *entry, Error *err);
+extern bool take_size(const KeySpec *spec, void *field,
+					  const ConfigEntry *entry, Error *err);
 extern bool take_duration(const KeySpec *spec, void *field,
 						  const ConfigEntry *entry, Error *err);
 extern bool take_choice(const KeySpec *spec, void *field,

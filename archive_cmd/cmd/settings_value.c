@@ -133,6 +133,19 @@ take_count(const KeySpec *spec, void *field, const ConfigEntry *entry,
 }
 
 bool
+take_size(const KeySpec *spec, void *field, const ConfigEntry *entry,
+		  Error *err)
+{
+	uint64_t v;
+
+	(void) spec;
+	if (!storage_parse_size(entry->value, &v))
+		return bad_value(entry, "a size such as \"64MB\", \"1GB\"", err);
+	*(uint64_t *) field = v;
+	return true;
+}
+
+bool
 take_duration(const KeySpec *spec, void *field, const ConfigEntry *entry,
 			  Error *err)
 {

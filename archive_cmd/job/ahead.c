@@ -7,11 +7,8 @@
  */
 #include "job/ahead.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +17,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "job/ahead_queue.h"
+#include "job/spool_lock.h"
 
 /* A pusher that takes longer over one segment is not waited for. */
 #define WAIT_MAX (60 * USECS_PER_SEC)
@@ -27,72 +25,6 @@
 
 /* Segments that wait, for which a pusher is started. */
 #define WORTH_WHILE 2
-
-/* ---- the lock ---- */
-
-static int
-open_lock(const AheadSpool *spool, Error *err)
-{
-	char *path = file_join(spool->dir, "lock");
-	int fd;
-
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		error_set_errno(err, errno, "could not open file \"%s\"", path);
-	free(path);
-	return fd;
-}
-
-/* fd is taken over. */
-static bool
-lock_fd(int fd, int *out, Error *err)
-{
-	*out = -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-	{
-		*out = fd;
-		return true;
-	}
-	if (errno != EWOULDBLOCK && errno != EINTR)
-		error_set_errno(err, errno, "could not lock the spool");
-	close(fd);
-	return !error_is_set(err);
-}
-
-bool
-ahead_try_lock(const AheadSpool *spool, int *fd, Error *err)
-{
-	int lock = open_lock(spool, err);
-
-	*fd = -1;
-	return lock >= 0 && lock_fd(lock, fd, err);
-}
-
-bool
-ahead_take_lock(const AheadSpool *spool, int *fd, Error *err)
-{
-	struct stat inherited;
-	struct stat ours;
-	int lock = open_lock(spool, err);
-
-	*fd = -1;
-	if (lock < 0)
-		return false;
-	if (lock == AHEAD_LOCK_FD || fstat(AHEAD_LOCK_FD, &inherited) != 0 ||
-		fstat(lock, &ours) != 0 || ours.st_dev != inherited.st_dev ||
-		ours.st_ino != inherited.st_ino)
-		return lock_fd(lock, fd, err);
-	close(lock);
-	fcntl(AHEAD_LOCK_FD, F_SETFD, FD_CLOEXEC);
-	return lock_fd(AHEAD_LOCK_FD, fd, err);
-}
-
-void
-ahead_unlock(int fd)
-{
-	if (fd >= 0)
-		close(fd);
-}
 
 /* ---- the call ---- */
 
@@ -159,12 +91,12 @@ wait_for_it(const AheadCall *call, AheadAck *ack, int *lock, Error *err)
 
 	while (clock_monotonic() < deadline && thread_check_stop(err))
 	{
-		bool can_lock = ahead_try_lock(call->spool, lock, &why);
+		bool can_lock = spool_try_lock(call->spool->dir, lock, &why);
 
 		/* looked at with the lock, or with the pusher at work */
 		if (is_acknowledged(call, ack))
 		{
-			ahead_unlock(*lock);
+			spool_unlock(*lock);
 			*lock = -1;
 			return AHEAD_DONE;
 		}
@@ -177,7 +109,7 @@ wait_for_it(const AheadCall *call, AheadAck *ack, int *lock, Error *err)
 	error_clear(&why);
 	if (error_is_set(err) || ahead_failure_take(call->spool, file, begun, err))
 	{
-		ahead_unlock(*lock);
+		spool_unlock(*lock);
 		*lock = -1;
 		return AHEAD_FAILED;
 	}

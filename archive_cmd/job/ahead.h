@@ -18,23 +18,6 @@
 #include "job/ahead_ack.h"
 #include "pg/control.h"
 
-/* Where a pusher finds the lock that it was started with. */
-#define AHEAD_LOCK_FD 3
-
-/* More would need more memory than a push may. */
-#define AHEAD_WORKERS_MAX 8
-
-/* ---- the lock ---- */
-
-/*
- * *fd: the lock's descriptor, -1 if somebody else has it.  False only if there
- * can be no lock.
- */
-extern bool ahead_try_lock(const AheadSpool *spool, int *fd, Error *err);
-/* The lock on AHEAD_LOCK_FD if it is there, else as ahead_try_lock(). */
-extern bool ahead_take_lock(const AheadSpool *spool, int *fd, Error *err);
-extern void ahead_unlock(int fd); /* -1 is fine */
-
 /* ---- the server's own call ---- */
 
 typedef enum AheadAnswer

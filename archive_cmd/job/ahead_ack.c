@@ -3,7 +3,7 @@
  * ahead_ack.c
  *	  Acknowledgements and failures in the spool.
  *
- * Each is a file with one line: CRC-32C of the rest, and a JSON object.
+ * Each is a note of its own (job/spool_note.h).
  *
  *-------------------------------------------------------------------------
  */
@@ -17,13 +17,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/crc32c.h"
 #include "base/file.h"
+#include "job/spool_lock.h"
+#include "job/spool_note.h"
 
 #define ACK_SUFFIX ".ack"
 #define FAILED_SUFFIX ".failed"
-#define FILE_MAX 65536
-#define CRC_LEN 8
 
 #define STILL_TICKS INT64_C(20000000)     /* nanoseconds */
 #define STILL_SECONDS INT64_C(2000000000) /* likewise */
@@ -52,18 +51,10 @@ ahead_spool_free(AheadSpool *spool)
 bool
 ahead_spool_make(const AheadSpool *spool, Error *err)
 {
-	struct stat st;
-
 	/* each call comes here, and making sure costs some fsyncs */
-	if (stat(spool->dir, &st) != 0 &&
-		(!file_mkdir_p(spool->dir, 0700, err) || stat(spool->dir, &st) != 0))
-		return error_set_errno(err, errno, "could not stat directory \"%s\"",
-							   spool->dir);
-	if (st.st_uid == geteuid() && (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
-		return true;
-	return error_set(err, ERR_DENIED,
-					 "directory \"%s\" can be written to by others",
-					 spool->dir);
+	if (access(spool->dir, F_OK) != 0 && !file_mkdir_p(spool->dir, 0700, err))
+		return false;
+	return spool_check_dir(spool->dir, err);
 }
 
 /* ---- one file ---- */
@@ -72,44 +63,6 @@ static char *
 path_of(const AheadSpool *spool, const char *file, const char *suffix)
 {
 	return mem_printf("%s/%s%s", spool->dir, file, suffix);
-}
-
-static bool
-write_json(const char *path, const Json *obj, Error *err)
-{
-	char *json = json_dump(obj);
-	char *line = mem_printf("%0*" PRIx32 " %s\n", CRC_LEN,
-							crc32c(0, json, strlen(json)), json);
-	bool done = file_write_durable(path, line, strlen(line), 0600, true, err);
-
-	free(line);
-	free(json);
-	return done;
-}
-
-/* NULL if there is none, or it is not as it was written. */
-static Json *
-read_json(const char *path)
-{
-	StrBuf line = STRBUF_INIT;
-	Error ignored = ERROR_INIT;
-	Json *obj = NULL;
-	const char *json;
-	char *end;
-
-	if (file_slurp(path, FILE_MAX, &line, &ignored) && line.len > CRC_LEN + 2 &&
-		line.data[line.len - 1] == '\n')
-	{
-		size_t len = line.len - CRC_LEN - 2;
-
-		json = line.data + CRC_LEN + 1;
-		if (strtoul(line.data, &end, 16) == crc32c(0, json, len) &&
-			end == line.data + CRC_LEN)
-			obj = json_parse(json, len, &ignored);
-	}
-	error_clear(&ignored);
-	strbuf_free(&line);
-	return obj;
 }
 
 /* ---- acknowledgements ---- */
@@ -125,30 +78,6 @@ static int64_t
 nanoseconds(const struct timespec *t)
 {
 	return (int64_t) t->tv_sec * 1000000000 + t->tv_nsec;
-}
-
-/* What tells this file from any other, and from itself with other content. */
-static Json *
-identity_of(const struct stat *st)
-{
-	Json *obj = json_new_object();
-
-	json_put_int(obj, "device", (int64_t) st->st_dev);
-	json_put_int(obj, "inode", (int64_t) st->st_ino);
-	json_put_int(obj, "size", st->st_size);
-	json_put_int(obj, "modified", nanoseconds(&st->st_mtim));
-	json_put_int(obj, "changed", nanoseconds(&st->st_ctim));
-	return obj;
-}
-
-static bool
-is_identity_of(const Json *obj, const struct stat *st)
-{
-	return json_get_int(obj, "device", -1) == (int64_t) st->st_dev &&
-		   json_get_int(obj, "inode", -1) == (int64_t) st->st_ino &&
-		   json_get_int(obj, "size", -1) == st->st_size &&
-		   json_get_int(obj, "modified", -1) == nanoseconds(&st->st_mtim) &&
-		   json_get_int(obj, "changed", -1) == nanoseconds(&st->st_ctim);
 }
 
 bool
@@ -173,12 +102,12 @@ ahead_ack_write(const AheadSpool *spool, const PushResult *result,
 	json_put_str(obj, "name", result->name);
 	json_put_str(obj, "configuration", spool->print);
 	json_put_int(obj, "at", clock_now());
-	json_put(obj, "file", identity_of(&result->source));
+	json_put(obj, "file", note_identity(&result->source));
 	json_put_bool(obj, "already", result->already);
 	json_put_int(obj, "plain_size", (int64_t) result->plain_size);
 	json_put_int(obj, "stored_size", (int64_t) result->stored_size);
 	json_put(obj, "repositories", json_dup(repositories));
-	done = write_json(path, obj, err);
+	done = note_write_durable(path, obj, err);
 	json_free(obj);
 	free(path);
 	return done;
@@ -193,7 +122,7 @@ is_good(const AheadSpool *spool, const Json *obj, const char *file,
 	return strcmp(json_get_str(obj, "name", ""), file) == 0 &&
 		   strcmp(json_get_str(obj, "configuration", ""), spool->print) == 0 &&
 		   age >= 0 && age <= AHEAD_ACK_VALID &&
-		   is_identity_of(json_get(obj, "file"), now) &&
+		   note_is_identity(json_get(obj, "file"), now) &&
 		   json_is_array(json_get(obj, "repositories"));
 }
 
@@ -202,7 +131,7 @@ ahead_ack_read(const AheadSpool *spool, const char *file,
 			   const struct stat *now, AheadAck *out)
 {
 	char *path = path_of(spool, file, ACK_SUFFIX);
-	Json *obj = read_json(path);
+	Json *obj = note_read(path);
 	bool good = obj != NULL && is_good(spool, obj, file, now);
 
 	free(path);
@@ -267,38 +196,15 @@ void
 ahead_failure_write(const AheadSpool *spool, const char *file, const Error *why)
 {
 	char *path = path_of(spool, file, FAILED_SUFFIX);
-	Json *obj = json_new_object();
+	Json *obj = note_error(why);
 	Error ignored = ERROR_INIT;
 
 	json_put_int(obj, "at", clock_now());
-	json_put_int(obj, "code", why->code);
-	json_put_bool(obj, "transient", why->transient);
-	json_put_str(obj, "message", why->message);
-	json_put_str(obj, "detail", why->detail);
-	json_put_str(obj, "hint", why->hint);
 	/* its own call will find out for itself */
-	write_json(path, obj, &ignored);
+	note_write_durable(path, obj, &ignored);
 	error_clear(&ignored);
 	json_free(obj);
 	free(path);
-}
-
-static void
-take_error(const Json *obj, Error *why)
-{
-	const char *detail = json_get_str(obj, "detail", NULL);
-	const char *hint = json_get_str(obj, "hint", NULL);
-	int64_t code = json_get_int(obj, "code", ERR_INTERNAL);
-
-	if (code <= ERR_NONE || code > ERR_INTERNAL)
-		code = ERR_INTERNAL;
-	error_set(why, (ErrCode) code, "%s",
-			  json_get_str(obj, "message", "could not archive it ahead"));
-	if (detail != NULL)
-		error_detail(why, "%s", detail);
-	if (hint != NULL)
-		error_hint(why, "%s", hint);
-	why->transient = json_get_bool(obj, "transient", false);
 }
 
 bool
@@ -306,13 +212,13 @@ ahead_failure_take(const AheadSpool *spool, const char *file, int64_t since,
 				   Error *why)
 {
 	char *path = path_of(spool, file, FAILED_SUFFIX);
-	Json *obj = read_json(path);
+	Json *obj = note_read(path);
 	int64_t at = json_get_int(obj, "at", 0);
 	bool fresh = obj != NULL && at >= since && at <= clock_now();
 
 	unlink(path);
 	if (fresh)
-		take_error(obj, why);
+		note_take_error(obj, why);
 	json_free(obj);
 	free(path);
 	return fresh;

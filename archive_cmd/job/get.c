@@ -140,7 +140,8 @@ fetch_to_file(Repo *repo, const GetOptions *options, const WalName *name,
 	bool done;
 
 	*local = true;
-	done = get_file_create(options->destination, &file, err);
+	done = get_file_create(options->destination, !options->server_syncs, &file,
+						   err);
 	if (done)
 	{
 		done = fetch(repo, &options->home, name, object, file, err);
@@ -172,7 +173,7 @@ get_from(Repo *repo, const GetOptions *options, const WalName *name,
 						 options->name, repo->storage->where);
 	if (fetch_to_file(repo, &known, name, local, &why))
 		return true;
-	if (!*local && why.code == ERR_NOT_FOUND)
+	if (!*local && why.code == ERR_NOT_FOUND && !options->no_reasons)
 		get_explain_absence(repo, &known, name, err);
 	else
 		error_move(err, &why);
@@ -228,11 +229,15 @@ no_file(const RepoSet *set, Answers *a, Error *err)
 
 /* Those that were asked before: did they fail, or only not have it? */
 static void
-warn_of_others(const RepoSet *set, const Answers *a)
+warn_of_others(const RepoSet *set, const GetOptions *options, const Answers *a)
 {
 	for (size_t i = 0; i < set->count; i++)
 	{
-		if (error_is_set(&a->whys[i]) && weight(&a->whys[i]) > 1)
+		if (!error_is_set(&a->whys[i]) || weight(&a->whys[i]) == 1)
+			continue;
+		if (options->warn != NULL)
+			options->warn(options->warn_arg, &a->whys[i]);
+		else
 			log_error_object(LOG_WARNING, &a->whys[i]);
 	}
 }
@@ -252,7 +257,7 @@ get_from_any(RepoSet *set, const GetOptions *options, const WalName *name,
 		if (repo != NULL &&
 			get_from(repo, options, name, &a->local, &a->whys[i]))
 		{
-			warn_of_others(set, a);
+			warn_of_others(set, options, a);
 			return true;
 		}
 		/* something needed to ask it is not there: that is no answer */

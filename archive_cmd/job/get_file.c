@@ -24,11 +24,17 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+/* Bytes at a time. */
+#define BEGIN_WRITING ((uint64_t) 4 << 20)
+
 struct GetFile
 {
 	char *path;
 	char *tmp;
 	int fd;
+	bool durable;
+	uint64_t written;
+	uint64_t begun; /* what the disk was told to begin with */
 };
 
 static bool
@@ -121,7 +127,7 @@ create_locked(GetFile *file, Error *err)
 }
 
 bool
-get_file_create(const char *path, GetFile **out, Error *err)
+get_file_create(const char *path, bool durable, GetFile **out, Error *err)
 {
 	GetFile *file = mem_zalloc(sizeof(GetFile));
 	char *dir = dir_of(path);
@@ -129,6 +135,7 @@ get_file_create(const char *path, GetFile **out, Error *err)
 							(long) getpid());
 
 	file->fd = -1;
+	file->durable = durable;
 	file->path = mem_strdup(path);
 	file->tmp = file_join(dir, name);
 	free(name);
@@ -143,22 +150,57 @@ get_file_create(const char *path, GetFile **out, Error *err)
 	return true;
 }
 
+/*
+ * The disk is to be at work while more arrives: whoever syncs the file waits
+ * the less.  It is no more than a hint.
+ */
+static void
+begin_writing(GetFile *file, uint64_t least)
+{
+	if (file->written - file->begun < least)
+		return;
+	sync_file_range(file->fd, (off_t) file->begun,
+					(off_t) (file->written - file->begun),
+					SYNC_FILE_RANGE_WRITE);
+	file->begun = file->written;
+}
+
 bool
 get_file_write(GetFile *file, const void *data, size_t len, Error *err)
 {
-	return file_write_all(file->fd, data, len, file->tmp, err);
+	if (!file_write_all(file->fd, data, len, file->tmp, err))
+		return false;
+	file->written += len;
+	begin_writing(file, BEGIN_WRITING);
+	return true;
+}
+
+/*
+ * Some file systems tell only when a file is closed that there was no room;
+ * the lock stays with the descriptor that is left.
+ */
+static bool
+flush(const GetFile *file, Error *err)
+{
+	int fd = dup(file->fd);
+
+	return (fd >= 0 && close(fd) == 0) ||
+		   local_error(err, errno, "write", file->tmp);
 }
 
 static bool
 publish(GetFile *file, Error *err)
 {
-	if (!file_fsync(file->fd, file->tmp, err))
+	if (file->durable && !file_fsync(file->fd, file->tmp, err))
+		return false;
+	begin_writing(file, 1);
+	if (!flush(file, err))
 		return false;
 	if (rename(file->tmp, file->path) != 0)
 		return local_error(err, errno, "name", file->path);
 	free(file->tmp);
 	file->tmp = NULL;
-	return file_fsync_parent(file->path, err);
+	return !file->durable || file_fsync_parent(file->path, err);
 }
 
 bool

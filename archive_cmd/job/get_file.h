@@ -19,10 +19,15 @@
 
 typedef struct GetFile GetFile;
 
-extern bool get_file_create(const char *path, GetFile **out, Error *err);
+/*
+ * Not durable: the disk begins to write it, and whoever uses it makes sure of
+ * the rest.
+ */
+extern bool get_file_create(const char *path, bool durable, GetFile **out,
+							Error *err);
 extern bool get_file_write(GetFile *file, const void *data, size_t len,
 						   Error *err);
-/* Durable under its name; frees, also on failure (then nothing is left). */
+/* Under its name; frees, also on failure (then nothing is left). */
 extern bool get_file_commit(GetFile *file, Error *err);
 extern void get_file_abort(GetFile *file);
 

@@ -166,6 +166,21 @@ repo_set_forget(RepoSet *set)
 	}
 }
 
+void
+repo_set_close(RepoSet *set)
+{
+	for (size_t i = 0; i < set->count; i++)
+	{
+		RepoMember *m = &set->members[i];
+
+		if (m->borrowed)
+			continue;
+		repo_close(m->repo);
+		m->repo = NULL;
+		error_clear(&m->why);
+	}
+}
+
 /* Directories are near, and cost nothing to read. */
 static bool
 is_near(const RepoSet *set, size_t member)

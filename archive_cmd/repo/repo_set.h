@@ -61,6 +61,9 @@ extern const Repo *repo_set_any(const RepoSet *set);
 /* Those that could not be opened may be tried again. */
 extern void repo_set_forget(RepoSet *set);
 
+/* All are to be opened anew: what is open may have gone bad. */
+extern void repo_set_close(RepoSet *set);
+
 /* The member to be read in the nth place: directories first. */
 extern size_t repo_set_nth(const RepoSet *set, size_t n);
 

@@ -36,9 +36,8 @@ parse_int(const char *text, int64_t *out)
 	return *end == '\0' && errno == 0 && *out <= INT32_MAX;
 }
 
-/* Units count in 1024, as PostgreSQL's memory settings do. */
-static bool
-parse_size(const char *text, uint64_t *out)
+bool
+storage_parse_size(const char *text, uint64_t *out)
 {
 	static const struct
 	{
@@ -115,7 +114,7 @@ storage_key_accepts(const StorageKey *key, const char *value)
 		case STORAGE_KEY_INT:
 			return parse_int(value, &number);
 		case STORAGE_KEY_SIZE:
-			return parse_size(value, &size);
+			return storage_parse_size(value, &size);
 		case STORAGE_KEY_DURATION:
 			return parse_duration(value, &number);
 		case STORAGE_KEY_BOOL:
@@ -143,7 +142,7 @@ storage_param_size(const StorageOptions *options, const char *key,
 	const char *text = storage_param(options, key);
 	uint64_t value;
 
-	return text != NULL && parse_size(text, &value) ? value : fallback;
+	return text != NULL && storage_parse_size(text, &value) ? value : fallback;
 }
 
 int64_t

@@ -93,6 +93,8 @@ extern int64_t storage_param_duration(const StorageOptions *options,
 									  const char *key, int64_t fallback);
 extern bool storage_param_bool(const StorageOptions *options, const char *key,
 							   bool fallback);
+/* "64MB": units count in 1024, as PostgreSQL's memory settings do. */
+extern bool storage_parse_size(const char *text, uint64_t *out);
 /* Is the text a value that a key of this kind can take? */
 extern bool storage_key_accepts(const StorageKey *key, const char *value);
 

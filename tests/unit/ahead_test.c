@@ -15,6 +15,7 @@
 #include "base/thread.h"
 #include "job/ahead.h"
 #include "job/ahead_queue.h"
+#include "job/spool_lock.h"
 #include "job_fixture.h"
 #include "tap.h"
 #include "tmpdir.h"
@@ -136,12 +137,14 @@ test_lock(void)
 	int second;
 
 	ok(ahead_spool_make(&spool, &err), "a spool");
-	ok(ahead_try_lock(&spool, &first, &err) && first >= 0, "one has the lock");
-	ok(ahead_try_lock(&spool, &second, &err) && second < 0, "a second has not");
-	ahead_unlock(first);
-	ok(ahead_try_lock(&spool, &second, &err) && second >= 0,
+	ok(spool_try_lock(spool.dir, &first, &err) && first >= 0,
+	   "one has the lock");
+	ok(spool_try_lock(spool.dir, &second, &err) && second < 0,
+	   "a second has not");
+	spool_unlock(first);
+	ok(spool_try_lock(spool.dir, &second, &err) && second >= 0,
 	   "until the first lets go");
-	ahead_unlock(second);
+	spool_unlock(second);
 	ok(chmod(spool.dir, 0770) == 0 && !ahead_spool_make(&spool, &err),
 	   "a directory for others to write to is refused");
 	is_int(err.code, ERR_DENIED, "with the code");
@@ -325,7 +328,7 @@ test_ask(void)
 	is_int(ahead_ask(&call, &ack, &lock, &err), AHEAD_PUSH,
 		   "not archived: to be pushed");
 	ok(lock >= 0, "with the lock");
-	ahead_unlock(lock);
+	spool_unlock(lock);
 	ok(run_pusher(&t, 64, &count, &err), "a pusher runs");
 	is_int(ahead_ask(&call, &ack, &lock, &err), AHEAD_DONE, "archived: done");
 	ok(push_outcomes_stored(ack.repositories, repo_set_name(&t.sets[0], 0)),
