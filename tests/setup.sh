@@ -16,7 +16,7 @@ packages=(
 	age zstd jq procps util-linux iproute2 nftables openssh-server openssh-client
 	clang clang-format valgrind
 	perl libipc-run-perl
-	openssl curl s3cmd ceph-mon ceph-osd radosgw ceph-common
+	openssl curl s3cmd python3-boto3 ceph-mon ceph-osd radosgw ceph-common
 	pgbackrest gnuplot-nox
 )
 

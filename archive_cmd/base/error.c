@@ -32,6 +32,7 @@ static const char *const code_names[] = {
 	[ERR_BUSY] = "busy",
 	[ERR_CANCELED] = "canceled",
 	[ERR_SERVER] = "server",
+	[ERR_LOCKED] = "locked",
 	[ERR_UNSUPPORTED] = "unsupported",
 	[ERR_INTERNAL] = "internal",
 };

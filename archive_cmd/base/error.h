@@ -29,6 +29,7 @@ typedef enum ErrCode
 	ERR_IO,          /* reading or writing failed */
 	ERR_FULL,        /* no room (ENOSPC, EDQUOT, quota) */
 	ERR_DENIED,      /* no permission */
+	ERR_LOCKED,      /* the store lets nobody remove it yet */
 	ERR_TIMEOUT,     /* a deadline passed */
 	ERR_BUSY,        /* somebody else holds the lock or lease */
 	ERR_CANCELED,    /* asked to stop (signal, or another worker failed) */

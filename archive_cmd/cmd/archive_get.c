@@ -47,6 +47,7 @@ get_exit_status(const Error *err)
 			return EXIT_GET_BASE;
 		case ERR_IO:
 		case ERR_DENIED:
+		case ERR_LOCKED:
 		case ERR_BUSY:
 		case ERR_SERVER:
 		case ERR_EXISTS:

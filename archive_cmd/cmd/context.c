@@ -79,6 +79,7 @@ error_exit_status(const Error *err)
 		case ERR_IO:
 		case ERR_FULL:
 		case ERR_DENIED:
+		case ERR_LOCKED:
 		case ERR_TIMEOUT:
 			return EXIT_STORE;
 		case ERR_CANCELED:

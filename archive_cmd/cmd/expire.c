@@ -134,6 +134,7 @@ put_result(Json *obj, const RetentionPolicy *policy,
 	json_put_int(obj, "segments", (int64_t) removed->segments);
 	json_put_int(obj, "leftovers", (int64_t) removed->leftovers);
 	json_put_int(obj, "bytes", (int64_t) removed->bytes);
+	json_put_int(obj, "locked", (int64_t) removed->locked);
 }
 
 static void
@@ -154,6 +155,12 @@ note_result(Context *ctx, Run *run, size_t member,
 		run->sum.segments += removed->segments;
 		run->sum.leftovers += removed->leftovers;
 		run->sum.bytes += removed->bytes;
+		run->sum.locked += removed->locked;
+		if (removed->locked > 0)
+			ctx_print(ctx,
+					  "%" PRIu64 " objects are locked in the store; they go "
+					  "when their time has come\n",
+					  removed->locked);
 	}
 	else
 		ctx_print(ctx, "dry run: nothing was removed\n");

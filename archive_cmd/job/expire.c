@@ -75,8 +75,8 @@ remove_late_manifest(Repo *repo, const char *label, ExpireResult *out,
 		return true;
 	if (!lease_is_alive(repo, label, clock_now(), &alive, err))
 		return false;
-	return alive || expire_remove_manifest(repo, label, &out->leftovers,
-										   &out->bytes, err);
+	return alive ||
+		   expire_remove_manifest(repo, label, &out->leftovers, out, err);
 }
 
 static bool
@@ -92,8 +92,7 @@ remove_leftover(Repo *repo, const char *label, const Catalog *left,
 		log_info("backup %s is not interrupted after all and stays", label);
 		return true;
 	}
-	return expire_remove_parts(repo, label, left, &out->leftovers, &out->bytes,
-							   err) &&
+	return expire_remove_parts(repo, label, left, &out->leftovers, out, err) &&
 		   remove_late_manifest(repo, label, out, err);
 }
 
@@ -108,8 +107,7 @@ remove_complete(Repo *repo, const char *label, const Catalog *left,
 	if (!has_manifest(repo, label, &there, err))
 		return false;
 	/* it came back, or could not be removed: that was said */
-	return there ||
-		   expire_remove_parts(repo, label, left, &objects, &out->bytes, err);
+	return there || expire_remove_parts(repo, label, left, &objects, out, err);
 }
 
 static bool
@@ -117,7 +115,7 @@ remove_manifest(Repo *repo, const char *label, ExpireResult *out, Error *err)
 {
 	uint64_t objects = 0;
 
-	if (!expire_remove_manifest(repo, label, &objects, &out->bytes, err))
+	if (!expire_remove_manifest(repo, label, &objects, out, err))
 		return false;
 	out->backups += objects;
 	return true;
@@ -218,23 +216,35 @@ note_failure(const char *label, Error *problem, bool *ok, Error *err)
 	return !stop;
 }
 
+static void
+note_lock(Decision *d)
+{
+	log_info("backup %s is locked in the store, and stays for now", d->label);
+	free(d->reason);
+	d->reason = mem_strdup("The store does not let it go yet.");
+	d->rules = UINT32_C(1) << RULE_LOCK;
+	d->keep = true;
+}
+
 /* One backup that cannot be removed does not keep the others. */
 static bool
-remove_manifests(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
-				 Error *err)
+remove_manifests(Repo *repo, RetentionPlan *plan, ExpireResult *out, Error *err)
 {
 	bool ok = true;
 
 	for (size_t i = 0; i < plan->decision_count; i++)
 	{
-		const Decision *d = &plan->decisions[i];
+		Decision *d = &plan->decisions[i];
 		Error problem = ERROR_INIT;
+		uint64_t locked = out->locked;
 
 		if (d->keep || d->leftover || d->label == NULL)
 			continue;
 		if (!remove_manifest(repo, d->label, out, &problem) &&
 			!note_failure(d->label, &problem, &ok, err))
 			break;
+		if (out->locked > locked)
+			note_lock(d);
 	}
 	return ok;
 }
@@ -268,8 +278,7 @@ remove_parts(Repo *repo, const RetentionPlan *plan, const Catalog *left,
  * left, for it looks whether the one that it is based on is.
  */
 static bool
-remove_backups(Repo *repo, const RetentionPlan *plan, ExpireResult *out,
-			   Error *err)
+remove_backups(Repo *repo, RetentionPlan *plan, ExpireResult *out, Error *err)
 {
 	bool ok = remove_manifests(repo, plan, out, err);
 	Error why = ERROR_INIT;
@@ -390,6 +399,71 @@ remove_wal(Repo *repo, const RetentionPlan *plan, ExpireResult *out, Error *err)
 	return true;
 }
 
+static bool
+is_locked(const RetentionPlan *plan, const char *label)
+{
+	const Decision *d = find_decision(plan, label);
+
+	return d != NULL && (d->rules & (UINT32_C(1) << RULE_LOCK)) != 0;
+}
+
+/* Is all gone, or a leftover, that the plan gives up? */
+static bool
+is_carried_out(const RetentionPlan *plan)
+{
+	for (size_t i = 0; i < plan->decision_count; i++)
+	{
+		const Decision *d = &plan->decisions[i];
+
+		if (d->label != NULL && !d->keep && !d->leftover)
+			return false;
+	}
+	return true;
+}
+
+/* What is locked is still a backup, and still needs its WAL. */
+static bool
+remove_wal_beside_locks(Repo *repo, const RetentionPolicy *policy,
+						const RetentionPlan *plan, ExpireResult *out,
+						Error *err)
+{
+	RetentionPlan again = {0};
+	Catalog catalog;
+	bool done = catalog_load(repo, false, &catalog, err);
+
+	for (size_t i = 0; done && i < catalog.backup_count; i++)
+	{
+		if (is_locked(plan, catalog.backups[i].info.label))
+			catalog.backups[i].pinned_until = INT64_MAX;
+	}
+	done = done && expire_decide(repo, policy, &catalog, &again, err);
+	if (done && is_carried_out(&again))
+		done = remove_wal(repo, &again, out, err);
+	retention_plan_free(&again);
+	catalog_free(&catalog);
+	return done;
+}
+
+static bool
+has_locks(const RetentionPlan *plan)
+{
+	for (size_t i = 0; i < plan->decision_count; i++)
+	{
+		if ((plan->decisions[i].rules & (UINT32_C(1) << RULE_LOCK)) != 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+remove_wal_of(Repo *repo, const RetentionPolicy *policy,
+			  const RetentionPlan *plan, ExpireResult *out, Error *err)
+{
+	if (has_locks(plan))
+		return remove_wal_beside_locks(repo, policy, plan, out, err);
+	return remove_wal(repo, plan, out, err);
+}
+
 bool
 expire_run(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
 		   ExpireResult *out, Error *err)
@@ -406,9 +480,9 @@ expire_run(Repo *repo, const RetentionPolicy *policy, RetentionPlan *plan,
 	if (!storage_settle_replaced(repo->storage, false, err) ||
 		!claim_backups(repo, policy, plan, &changed, err) ||
 		!remove_backups(repo, plan, out, err) ||
-		(!changed && !remove_wal(repo, plan, out, err)) ||
+		(!changed && !remove_wal_of(repo, policy, plan, out, err)) ||
 		!expire_remove_quarantine(repo, clock_now() - QUARANTINE_AGE,
-								  &out->leftovers, &out->bytes, err) ||
+								  &out->leftovers, out, err) ||
 		!expire_remove_notes(repo, clock_now() - VERIFIED_AGE, err) ||
 		!storage_sweep(repo->storage, SWEEP_AGE, &swept, err))
 		return false;
@@ -547,8 +621,14 @@ remove_claimed(Repo *repo, const Catalog *catalog, const char *label,
 	if (!done)
 		expire_claims_withdraw(repo, &claims);
 	expire_claims_free(&claims);
-	return done && remove_manifest(repo, label, out, err) &&
-		   remove_rest(repo, label, remove_complete, out, err);
+	if (!done || !remove_manifest(repo, label, out, err))
+		return false;
+	if (out->locked > 0)
+		return error_set(err, ERR_LOCKED,
+						 "backup %s is locked in the store, and cannot be "
+						 "removed yet",
+						 label);
+	return remove_rest(repo, label, remove_complete, out, err);
 }
 
 static bool

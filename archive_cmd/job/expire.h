@@ -18,6 +18,7 @@ typedef struct ExpireResult
 	uint64_t leftovers; /* objects of interrupted backups, temporary
 						 * files, what repair put aside long ago */
 	uint64_t bytes;     /* 0 where the store does not tell */
+	uint64_t locked;    /* objects that the store does not let go yet */
 } ExpireResult;
 
 /*
@@ -27,6 +28,10 @@ typedef struct ExpireResult
  */
 extern bool expire_plan(Repo *repo, const RetentionPolicy *policy,
 						Catalog *catalog, RetentionPlan *plan, Error *err);
+
+/* The same of a catalog that is loaded. */
+extern bool expire_decide(Repo *repo, const RetentionPolicy *policy,
+						  Catalog *catalog, RetentionPlan *plan, Error *err);
 
 /*
  * Removes by the plan.  Of a backup the manifest goes first: from that moment

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "job/expire_needed.h"
@@ -80,9 +81,10 @@ list_victims(Repo *repo, const char *dir, StorageListFn add, Victims *v,
 	return ok;
 }
 
-/* *there is false when another expire was faster. */
+/* *there is false when another expire was faster, or it is locked. */
 static bool
-remove_victim(Repo *repo, const Victim *victim, bool *there, Error *err)
+remove_victim(Repo *repo, const Victim *victim, ExpireResult *out, bool *there,
+			  Error *err)
 {
 	Error problem = ERROR_INIT;
 
@@ -94,7 +96,9 @@ remove_victim(Repo *repo, const Victim *victim, bool *there, Error *err)
 		*there = true;
 		return true;
 	}
-	if (problem.code == ERR_NOT_FOUND)
+	if (problem.code == ERR_LOCKED && out->locked++ == 0)
+		log_error_object(LOG_INFO, &problem);
+	if (problem.code == ERR_NOT_FOUND || problem.code == ERR_LOCKED)
 	{
 		error_clear(&problem);
 		return true;
@@ -134,10 +138,10 @@ add_part(void *arg, const StorageEntry *entry, Error *err)
 	return true;
 }
 
-/* One after the other; of those that were there *objects and *bytes. */
+/* One after the other; of those that are gone *objects and bytes. */
 static bool
-remove_victims(Repo *repo, const Victims *v, uint64_t *objects, uint64_t *bytes,
-			   Error *err)
+remove_victims(Repo *repo, const Victims *v, uint64_t *objects,
+			   ExpireResult *out, Error *err)
 {
 	bool ok = true;
 
@@ -145,11 +149,11 @@ remove_victims(Repo *repo, const Victims *v, uint64_t *objects, uint64_t *bytes,
 	{
 		bool there;
 
-		ok = remove_victim(repo, &v->items[i], &there, err);
+		ok = remove_victim(repo, &v->items[i], out, &there, err);
 		if (ok && there)
 		{
 			*objects += 1;
-			*bytes += v->items[i].bytes;
+			out->bytes += v->items[i].bytes;
 		}
 	}
 	return ok;
@@ -157,12 +161,12 @@ remove_victims(Repo *repo, const Victims *v, uint64_t *objects, uint64_t *bytes,
 
 bool
 expire_remove_parts(Repo *repo, const char *label, const Catalog *left,
-					uint64_t *objects, uint64_t *bytes, Error *err)
+					uint64_t *objects, ExpireResult *out, Error *err)
 {
 	char *dir = repo_backup_dir(label);
 	Victims v = {.dir = dir, .label = label, .left = left};
 	bool ok = list_victims(repo, dir, add_part, &v, err) &&
-			  remove_victims(repo, &v, objects, bytes, err);
+			  remove_victims(repo, &v, objects, out, err);
 
 	victims_free(&v);
 	free(dir);
@@ -183,12 +187,12 @@ add_manifest(void *arg, const StorageEntry *entry, Error *err)
 
 bool
 expire_remove_manifest(Repo *repo, const char *label, uint64_t *objects,
-					   uint64_t *bytes, Error *err)
+					   ExpireResult *out, Error *err)
 {
 	char *dir = repo_backup_dir(label);
 	Victims v = {.dir = dir};
 	bool ok = storage_list(repo->storage, dir, false, add_manifest, &v, err) &&
-			  remove_victims(repo, &v, objects, bytes, err);
+			  remove_victims(repo, &v, objects, out, err);
 
 	victims_free(&v);
 	free(dir);
@@ -250,7 +254,7 @@ expire_remove_wal(Repo *repo, const WalCutoff *cutoffs, size_t count,
 	{
 		bool there;
 
-		ok = remove_victim(repo, &v.items[i], &there, err);
+		ok = remove_victim(repo, &v.items[i], out, &there, err);
 		if (ok && there)
 		{
 			out->segments += v.items[i].is_segment;
@@ -280,13 +284,14 @@ bool
 expire_remove_notes(Repo *repo, int64_t before, Error *err)
 {
 	Victims v = {.before = before};
+	ExpireResult uncounted = {0};
 	bool ok = list_victims(repo, VERIFIED_DIR, add_old_note, &v, err);
 
 	for (size_t i = 0; ok && i < v.count; i++)
 	{
 		bool there;
 
-		ok = remove_victim(repo, &v.items[i], &there, err);
+		ok = remove_victim(repo, &v.items[i], &uncounted, &there, err);
 	}
 	victims_free(&v);
 	return ok;
@@ -308,11 +313,11 @@ add_quarantined(void *arg, const StorageEntry *entry, Error *err)
 
 bool
 expire_remove_quarantine(Repo *repo, int64_t before, uint64_t *objects,
-						 uint64_t *bytes, Error *err)
+						 ExpireResult *out, Error *err)
 {
 	Victims v = {.before = before};
 	bool ok = list_victims(repo, QUARANTINE_DIR, add_quarantined, &v, err) &&
-			  remove_victims(repo, &v, objects, bytes, err);
+			  remove_victims(repo, &v, objects, out, err);
 
 	victims_free(&v);
 	return ok;

@@ -11,10 +11,11 @@
 #include "job/expire.h"
 
 /*
- * The manifest: from then on there is no backup.  *objects and *bytes count up.
+ * The manifest: from then on there is no backup.  *objects, out->bytes and out->locked
+ * (what the store does not let go yet: that stays) count up.
  */
 extern bool expire_remove_manifest(Repo *repo, const char *label,
-								   uint64_t *objects, uint64_t *bytes,
+								   uint64_t *objects, ExpireResult *out,
 								   Error *err);
 
 /*
@@ -23,7 +24,7 @@ extern bool expire_remove_manifest(Repo *repo, const char *label,
  */
 extern bool expire_remove_parts(Repo *repo, const char *label,
 								const Catalog *left, uint64_t *objects,
-								uint64_t *bytes, Error *err);
+								ExpireResult *out, Error *err);
 
 /*
  * Segments, .partial and .backup files, oldest first; never a history.  The
@@ -38,7 +39,7 @@ extern bool expire_remove_notes(Repo *repo, int64_t before, Error *err);
 
 /* What was put aside before that time. */
 extern bool expire_remove_quarantine(Repo *repo, int64_t before,
-									 uint64_t *objects, uint64_t *bytes,
+									 uint64_t *objects, ExpireResult *out,
 									 Error *err);
 
 #endif

@@ -95,14 +95,11 @@ find_all_young(Repo *repo, const RetentionPlan *plan, Catalog *catalog,
 }
 
 bool
-expire_plan(Repo *repo, const RetentionPolicy *policy, Catalog *catalog,
-			RetentionPlan *plan, Error *err)
+expire_decide(Repo *repo, const RetentionPolicy *policy, Catalog *catalog,
+			  RetentionPlan *plan, Error *err)
 {
 	int64_t now = clock_now();
 
-	memset(plan, 0, sizeof(*plan));
-	if (!catalog_load(repo, false, catalog, err))
-		return false;
 	retention_decide(catalog, policy, now, plan);
 	if (policy->wal_time == 0 || plan->cutoff_count == 0)
 		return true;
@@ -111,4 +108,13 @@ expire_plan(Repo *repo, const RetentionPolicy *policy, Catalog *catalog,
 	retention_plan_free(plan);
 	retention_decide(catalog, policy, now, plan);
 	return true;
+}
+
+bool
+expire_plan(Repo *repo, const RetentionPolicy *policy, Catalog *catalog,
+			RetentionPlan *plan, Error *err)
+{
+	memset(plan, 0, sizeof(*plan));
+	return catalog_load(repo, false, catalog, err) &&
+		   expire_decide(repo, policy, catalog, plan, err);
 }

@@ -27,8 +27,8 @@ retention_rule_name(RetentionRule rule)
 		[RULE_TIME] = "time",       [RULE_HOURLY] = "hourly",
 		[RULE_DAILY] = "daily",     [RULE_WEEKLY] = "weekly",
 		[RULE_MONTHLY] = "monthly", [RULE_YEARLY] = "yearly",
-		[RULE_MINIMUM] = "minimum", [RULE_NONE] = "none",
-		[RULE_WAL] = "wal"};
+		[RULE_MINIMUM] = "minimum", [RULE_LOCK] = "lock",
+		[RULE_NONE] = "none",       [RULE_WAL] = "wal"};
 
 	return names[rule];
 }

@@ -59,6 +59,7 @@ typedef enum RetentionRule
 	RULE_MONTHLY,
 	RULE_YEARLY,
 	RULE_MINIMUM,
+	RULE_LOCK, /* the store does not let it go yet */
 	RULE_NONE, /* no rule says that something expires */
 	RULE_WAL,
 	RULE_COUNT

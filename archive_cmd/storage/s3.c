@@ -42,6 +42,9 @@ static const StorageKey s3_keys[] = {
 	 "how the server encrypts new objects"},
 	{"kms-key-id", STORAGE_KEY_TEXT, false, NULL,
 	 "with which key, for aws:kms"},
+	{"object-lock", STORAGE_KEY_CHOICE, false, "governance|compliance",
+	 "new objects are locked in this mode"},
+	{"lock-days", STORAGE_KEY_INT, false, NULL, "for so many days"},
 	RETRY_KEYS,
 	LIMIT_KEYS,
 	HTTP_KEYS,
@@ -214,7 +217,8 @@ configure(S3Storage *s3, const StorageOptions *options, Error *err)
 	s3->prefix = make_prefix(options->path ? options->path : "");
 	s3->object_lines = make_object_lines(s3, options);
 	s3->base.where = mem_printf("s3://%s/%s", s3->bucket, s3->prefix);
-	return set_root(s3, options, err) && set_part_size(s3, options, err) &&
+	return s3_lock_configure(s3, options, err) && set_root(s3, options, err) &&
+		   set_part_size(s3, options, err) &&
 		   s3_credentials_open(options, s3->region, &s3->credentials, err) &&
 		   http_open(options, &s3->http, err);
 }
@@ -263,6 +267,7 @@ take_object(const S3Storage *s3, const HttpResponse *answer, S3Object *out)
 		out->size = strtoull(strchr(range, '/') + 1, NULL, 10);
 	else if (length != NULL)
 		out->size = strtoull(length, NULL, 10);
+	s3_take_lock(answer, out);
 	if (modified != NULL)
 		out->mtime = http_parse_date(modified);
 	if (id != NULL && strlen(id) == S3_ID_LEN)
@@ -407,19 +412,22 @@ s3_read(StorageReader *sr, void *buf, size_t cap, size_t *got, Error *err)
 
 /* ---- removing ---- */
 
-/* S3 removes what does not exist with the same words. */
+/* version "": the object, by a marker if the bucket keeps versions. */
 static bool
-s3_remove(Storage *st, const char *name, Error *err)
+send_removal(S3Storage *s3, const char *name, const char *version, Error *err)
 {
-	S3Storage *s3 = (S3Storage *) st;
 	S3Request r = {.s3 = s3, .method = "DELETE", .name = name};
+	StrBuf query = STRBUF_INIT;
 	HttpResponse answer;
-	S3Object object;
 	bool done;
 
-	if (!s3_look_up(s3, name, &object, err))
-		return false;
+	if (version[0] != '\0')
+	{
+		s3_add_query(&query, "versionId", version);
+		r.query = query.data;
+	}
 	done = s3_send(&r, &answer, err);
+	strbuf_free(&query);
 	if (!done && err->code == ERR_NOT_FOUND && answer.tries > 1)
 	{
 		/* the answer to an earlier try was lost */
@@ -428,6 +436,44 @@ s3_remove(Storage *st, const char *name, Error *err)
 	}
 	http_response_free(&answer);
 	return done;
+}
+
+/*
+ * Where objects are locked, by versions: behind the newest an older one may
+ * come up that was replaced, and may still be locked.
+ */
+static bool
+remove_versions(S3Storage *s3, const char *name, S3Object *object, Error *err)
+{
+	Error why = ERROR_INIT;
+
+	do
+	{
+		if (!s3_check_unlocked(object, err) ||
+			!send_removal(s3, name, object->version, err))
+			return false;
+	} while (object->version[0] != '\0' && s3_look_up(s3, name, object, &why));
+	if (!error_is_set(&why) || why.code == ERR_NOT_FOUND)
+	{
+		error_clear(&why);
+		return true;
+	}
+	error_move(err, &why);
+	return false;
+}
+
+/* S3 removes what does not exist with the same words. */
+static bool
+s3_remove(Storage *st, const char *name, Error *err)
+{
+	S3Storage *s3 = (S3Storage *) st;
+	S3Object object;
+
+	if (!s3_look_up(s3, name, &object, err))
+		return false;
+	if (s3->lock_mode != NULL)
+		return remove_versions(s3, name, &object, err);
+	return send_removal(s3, name, "", err);
 }
 
 const StorageDriver storage_s3 = {
@@ -446,4 +492,6 @@ const StorageDriver storage_s3 = {
 	.abort = s3_abort,
 	.remove = s3_remove,
 	.sweep = s3_sweep,
+	.lock = s3_lock,
+	.hold = s3_hold,
 };

@@ -45,7 +45,9 @@ typedef struct S3Storage
 	S3Conditional conditional;
 	S3Checksum checksum;
 	size_t part_size;
-	char *object_lines; /* headers of each new object: class, encryption */
+	char *object_lines;    /* headers of each new object: class, encryption */
+	const char *lock_mode; /* "COMPLIANCE", "GOVERNANCE"; NULL: no locks */
+	int64_t lock_time;     /* that a new object is locked, microseconds */
 } S3Storage;
 
 /* ---- requests (s3_request.c) ---- */
@@ -95,13 +97,17 @@ extern void s3_add_query(StrBuf *query, const char *name, const char *value);
 
 #define S3_ID_LEN 32
 #define S3_ETAG_MAX 128
+#define S3_VERSION_MAX 1025
 
 typedef struct S3Object
 {
 	uint64_t size;
 	int64_t mtime;
-	char id[S3_ID_LEN + 1]; /* what its writer gave it, or "" */
-	char etag[S3_ETAG_MAX]; /* without quotes */
+	char id[S3_ID_LEN + 1];       /* what its writer gave it, or "" */
+	char etag[S3_ETAG_MAX];       /* without quotes */
+	char version[S3_VERSION_MAX]; /* of it; "": the bucket keeps none */
+	int64_t locked_until;         /* 0: it is not locked */
+	bool held;                    /* there is a legal hold on it */
 } S3Object;
 
 /*
@@ -110,6 +116,19 @@ typedef struct S3Object
  */
 extern bool s3_look_up(S3Storage *s3, const char *name, S3Object *out,
 					   Error *err);
+
+/* ---- object locks (s3_lock.c) ---- */
+
+extern bool s3_lock_configure(S3Storage *s3, const StorageOptions *options,
+							  Error *err);
+/* Headers of a new object, which lock it. */
+extern void s3_add_lock(StrBuf *lines, const S3Storage *s3);
+/* What an answer says of version and lock. */
+extern void s3_take_lock(const HttpResponse *answer, S3Object *out);
+/* ERR_LOCKED while a lock or a hold is on it. */
+extern bool s3_check_unlocked(const S3Object *object, Error *err);
+extern bool s3_lock(Storage *st, const char *name, int64_t until, Error *err);
+extern bool s3_hold(Storage *st, const char *name, bool held, Error *err);
 
 /* ---- the parts of the driver table in other files ---- */
 

@@ -160,6 +160,25 @@ explain_region(const HttpResponse *answer, const Fault *f, Error *err)
 	return error_is_set(err);
 }
 
+/* We hide nothing where objects are locked: it is not gone. */
+static bool
+explain_marker(const HttpResponse *answer, Error *err)
+{
+	char *marker = http_header(answer, "x-amz-delete-marker");
+	bool hidden = answer->status == 404 && marker != NULL &&
+				  strcmp(marker, "true") == 0;
+
+	free(marker);
+	if (!hidden)
+		return false;
+	error_set(err, ERR_DAMAGED, "the object is hidden by a delete marker");
+	error_detail(err, "Somebody else has deleted it; the bucket keeps what "
+					  "was there.");
+	error_hint(err, "Find out who, and remove the marker: then the object is "
+					"there again.");
+	return true;
+}
+
 static void
 explain_fault(S3Request *r, const HttpResponse *answer, const Fault *f,
 			  Error *err)
@@ -169,6 +188,8 @@ explain_fault(S3Request *r, const HttpResponse *answer, const Fault *f,
 	int status = answer->status;
 
 	if (explain_region(answer, f, err))
+		return;
+	if (r->s3->lock_mode != NULL && explain_marker(answer, err))
 		return;
 	if (m != NULL)
 		code = m->code;

@@ -166,6 +166,7 @@ s3_add_object_lines(StrBuf *lines, const S3Writer *w)
 {
 	strbuf_printf(lines, "%s%smeta-pgdr-id: %s\n", w->s3->object_lines,
 				  w->s3->scheme->header, w->id);
+	s3_add_lock(lines, w->s3);
 }
 
 /* ---- one request ---- */

@@ -499,6 +499,30 @@ storage_remove(Storage *st, const char *name, Error *err)
 }
 
 bool
+storage_lock(Storage *st, const char *name, int64_t until, Error *err)
+{
+	Call c = {.st = st, .action = "lock", .name = name, .may_miss = true};
+
+	if (!storage_check_name(name, err))
+		return false;
+	if (st->driver->lock == NULL)
+		return error_set(err, ERR_UNSUPPORTED, "%s knows no locks", st->where);
+	return finish(&c, st->driver->lock(st, name, until, &c.cause), err);
+}
+
+bool
+storage_hold(Storage *st, const char *name, bool held, Error *err)
+{
+	Call c = {.st = st, .action = "hold", .name = name, .may_miss = true};
+
+	if (!storage_check_name(name, err))
+		return false;
+	if (st->driver->hold == NULL)
+		return error_set(err, ERR_UNSUPPORTED, "%s knows no locks", st->where);
+	return finish(&c, st->driver->hold(st, name, held, &c.cause), err);
+}
+
+bool
 storage_settle(Storage *st, const char *name, Error *err)
 {
 	Call c = {.st = st, .action = "settle", .name = name, .may_miss = true};

@@ -168,8 +168,16 @@ typedef struct StorageDriver
 	bool (*replace)(Storage *st, const char *from, const char *to, Error *err);
 	bool puts_aside;
 
-	/* ERR_NOT_FOUND if it is not there. */
+	/* ERR_NOT_FOUND if it is not there; ERR_LOCKED: not before a time. */
 	bool (*remove)(Storage *st, const char *name, Error *err);
+
+	/*
+	 * Locks the object, which is there, so that nobody removes it before that
+	 * time; lifts no lock.  Puts a legal hold on it, or lifts that.  NULL: the
+	 * store knows no locks.  ERR_UNSUPPORTED: they are not configured.
+	 */
+	bool (*lock)(Storage *st, const char *name, int64_t until, Error *err);
+	bool (*hold)(Storage *st, const char *name, bool held, Error *err);
 
 	/*
 	 * Makes sure that an object which is there is also durable: its writer
@@ -250,6 +258,10 @@ extern bool storage_write(StorageWriter *w, const void *data, size_t len,
 extern bool storage_commit(StorageWriter *w, const void *head, Error *err);
 extern void storage_abort(StorageWriter *w);
 extern bool storage_remove(Storage *st, const char *name, Error *err);
+/* ERR_UNSUPPORTED where there are no locks. */
+extern bool storage_lock(Storage *st, const char *name, int64_t until,
+						 Error *err);
+extern bool storage_hold(Storage *st, const char *name, bool held, Error *err);
 
 /*
  * An object is written once, but for the header around its key (key rewrap):
