@@ -44,7 +44,8 @@ archive_ahead_run(Context *ctx, const AheadSpool *spool,
 							.control = control,
 							.pgdata = settings->pgdata,
 							.after = ctx_argument(ctx, 0),
-							.workers = detach_workers(settings),
+							.workers = detach_workers(settings, 1),
+							.preparing = settings->process_max,
 							.limit = (uint32_t) settings->push_ahead};
 	int lock;
 	bool done;

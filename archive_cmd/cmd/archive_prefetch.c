@@ -100,7 +100,7 @@ run_with_lock(Context *ctx, const GetOptions *get, const PrefetchSpool *spool,
 							   .wal_dir = PREFETCH_WAL_DIR,
 							   .segment_size = get->segment_size,
 							   .after = get->name,
-							   .workers = detach_workers(settings),
+							   .workers = detach_workers(settings, 0),
 							   .limit = settings->get_ahead};
 	bool done;
 

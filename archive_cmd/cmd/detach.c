@@ -93,7 +93,7 @@ detach_ahead(Context *ctx, const char *command, int lock)
 #define WORKERS_MAX 8
 
 int
-detach_workers(const Settings *settings)
+detach_workers(const Settings *settings, int waiting)
 {
 	int each = MEMORY_WORKER;
 	int count;
@@ -106,8 +106,8 @@ detach_workers(const Settings *settings)
 	count = MEMORY_MAX / each;
 	if (count > WORKERS_MAX)
 		count = WORKERS_MAX;
-	if (count > settings->process_max)
-		count = settings->process_max;
+	if (count > settings->process_max + waiting)
+		count = settings->process_max + waiting;
 	return count > 0 ? count : 1;
 }
 

@@ -17,8 +17,11 @@
  */
 extern void detach_ahead(Context *ctx, const char *command, int lock);
 
-/* How many workers such a process may have: of process-max, what memory allows. */
-extern int detach_workers(const Settings *settings);
+/*
+ * How many workers such a process may have: of process-max, and so many more
+ * that wait for the disk, what memory allows.
+ */
+extern int detach_workers(const Settings *settings, int waiting);
 
 /*
  * A set for each worker: options and keys are shared, connections are not.

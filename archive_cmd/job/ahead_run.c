@@ -7,7 +7,8 @@
  * side; each waits before the last step, in which the object gets its name,
  * until those before it are durable.  So the repositories never show a segment
  * while an earlier one is missing, and when one fails none behind it is
- * stored.
+ * stored.  Only so many prepare at a time as may use a CPU; who waits for his
+ * turn or for the disk lets another one begin.
  *
  *-------------------------------------------------------------------------
  */
@@ -45,6 +46,7 @@ typedef struct Pusher
 	pthread_cond_t turn;
 	AheadQueue queue; /* what is left of it to take */
 	size_t next;
+	int free;                        /* so many more may prepare */
 	uint64_t tickets;                /* given out so far */
 	uint64_t *holding;               /* by worker: its ticket, or NOBODY */
 	char (*files)[WAL_NAME_LEN + 1]; /* by worker: in hand, or "" */
@@ -58,6 +60,7 @@ typedef struct Worker
 {
 	Pusher *p;
 	int number;
+	bool prepares;
 } Worker;
 
 /* ---- is there something to do? ---- */
@@ -227,15 +230,48 @@ take_locked(Pusher *p, int worker, Error *err)
 	return TAKEN;
 }
 
-static Taken
-take(Pusher *p, int worker, Error *err)
+/* Under the lock; for a moment only, because nobody tells us of a signal. */
+static void
+wait_a_little(Pusher *p)
 {
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 50 * 1000000;
+	if (until.tv_nsec >= 1000000000)
+	{
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_cond_timedwait(&p->turn, &p->lock, &until);
+}
+
+static Taken
+take(Worker *w, Error *err)
+{
+	Pusher *p = w->p;
 	Taken taken;
 
 	pthread_mutex_lock(&p->lock);
-	taken = take_locked(p, worker, err);
+	while (p->free == 0 && !p->ended && !thread_should_stop())
+		wait_a_little(p);
+	taken = take_locked(p, w->number, err);
+	w->prepares = taken == TAKEN;
+	if (w->prepares)
+		p->free--;
 	pthread_mutex_unlock(&p->lock);
 	return taken;
+}
+
+/* Under the lock: another one may begin. */
+static void
+end_preparing(Worker *w)
+{
+	if (!w->prepares)
+		return;
+	w->prepares = false;
+	w->p->free++;
+	pthread_cond_broadcast(&w->p->turn);
 }
 
 static bool
@@ -258,19 +294,10 @@ wait_for_turn(void *arg, Error *err)
 	bool stop = false;
 
 	pthread_mutex_lock(&p->lock);
+	end_preparing(w);
 	while (!stop && !is_first(p, w->number))
 	{
-		struct timespec until;
-
-		/* nobody tells us of a signal */
-		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 50 * 1000000;
-		if (until.tv_nsec >= 1000000000)
-		{
-			until.tv_sec++;
-			until.tv_nsec -= 1000000000;
-		}
-		pthread_cond_timedwait(&p->turn, &p->lock, &until);
+		wait_a_little(p);
 		stop = thread_should_stop();
 	}
 	pthread_mutex_unlock(&p->lock);
@@ -282,6 +309,7 @@ static void
 pass_on(Worker *w)
 {
 	pthread_mutex_lock(&w->p->lock);
+	end_preparing(w);
 	w->p->holding[w->number] = NOBODY;
 	pthread_cond_broadcast(&w->p->turn);
 	pthread_mutex_unlock(&w->p->lock);
@@ -343,7 +371,7 @@ work(void *arg, int number, Error *err)
 
 	while (done)
 	{
-		Taken taken = take(p, number, err);
+		Taken taken = take(&w, err);
 
 		if (taken == TAKEN_END)
 			return !error_is_set(err);
@@ -365,6 +393,7 @@ ahead_run(const AheadOptions *options, uint64_t *count, Error *err)
 {
 	const char *slash = strrchr(options->after, '/');
 	Pusher p = {.o = options,
+				.free = options->preparing,
 				.lock = PTHREAD_MUTEX_INITIALIZER,
 				.turn = PTHREAD_COND_INITIALIZER};
 	size_t workers = (size_t) options->workers;

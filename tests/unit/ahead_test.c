@@ -237,6 +237,7 @@ run_pusher(Trial *t, uint32_t limit, uint64_t *count, Error *err)
 					  .pgdata = t->pgdata,
 					  .after = t->first,
 					  .workers = 4,
+					  .preparing = 2,
 					  .limit = limit,
 					  .open = set_of,
 					  .arg = t};
