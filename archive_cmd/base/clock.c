@@ -37,6 +37,12 @@ clock_monotonic(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t
+clock_thread_cpu(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 /*
  * In slices: a signal interrupts the sleep of one thread only, and one that
  * arrives just before the sleep would be missed.

@@ -21,8 +21,9 @@
 
 #define CLOCK_TEXT_LEN 40
 
-extern int64_t clock_now(void);       /* wall clock, microseconds */
-extern int64_t clock_monotonic(void); /* for durations, microseconds */
+extern int64_t clock_now(void);        /* wall clock, microseconds */
+extern int64_t clock_monotonic(void);  /* for durations, microseconds */
+extern int64_t clock_thread_cpu(void); /* that this thread had, microseconds */
 
 /* Ends early when thread_should_stop(), at most a tenth of a second late. */
 extern void clock_sleep(int64_t usecs);

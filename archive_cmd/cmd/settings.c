@@ -75,8 +75,9 @@ static const KeySpec global_keys[] = {
 	KEY("process-max", take_int, GLOBAL(process_max), .min = 1, .max = 64),
 	KEY("push-ahead", take_int, GLOBAL(push_ahead), .min = 0, .max = 1024),
 	KEY("get-ahead", take_size, GLOBAL(get_ahead)),
-	KEY("compress-level", take_int, GLOBAL(compress_level), .min = -7,
+	KEY("compress-level", take_level, offsetof(Draft, settings), .min = -7,
 		.max = 22),
+	KEY("compress-long", take_yes_no, GLOBAL(compress_long)),
 	KEY("encryption", take_encryption, GLOBAL(encrypt), .choices = "age|none"),
 	KEY("cipher", take_cipher, GLOBAL(aes),
 		.choices = "chacha20-poly1305|aes-256-gcm"),
@@ -581,6 +582,7 @@ settings_load(const char *file, Settings *out, Error *err)
 void
 settings_free(Settings *s)
 {
+	zstd_pace_free(s->pace);
 	for (size_t i = 0; i < s->repo_count; i++)
 	{
 		free(s->repos[i].name);

@@ -11,6 +11,7 @@
 #include "base/config.h"
 #include "repo/repo.h"
 #include "repo/retention.h"
+#include "stream/zstd_pace.h"
 
 /* What may stand between several recipients in one value. */
 #define RECIPIENT_BETWEEN " \t,"
@@ -59,8 +60,10 @@ typedef struct Settings
 	int push_ahead;     /* segments; 0: no look-ahead */
 	uint64_t get_ahead; /* bytes; 0: no look-ahead of recovery */
 	int compress_level;
-	bool encrypt; /* encryption = age (default) | none */
-	bool aes;     /* cipher = chacha20-poly1305 (default) | aes-256-gcm */
+	bool compress_long;
+	ZstdPace *pace; /* compress-level = adaptive, or NULL */
+	bool encrypt;   /* encryption = age (default) | none */
+	bool aes;       /* cipher = chacha20-poly1305 (default) | aes-256-gcm */
 	char **recipients;
 	RecipientNote *notes; /* by recipient */
 	size_t recipient_count;

@@ -42,6 +42,10 @@ extern bool take_path(const KeySpec *spec, void *field,
 					  const ConfigEntry *entry, Error *err);
 extern bool take_name(const KeySpec *spec, void *field,
 					  const ConfigEntry *entry, Error *err);
+extern bool take_level(const KeySpec *spec, void *field,
+					   const ConfigEntry *entry, Error *err);
+extern bool take_yes_no(const KeySpec *spec, void *field,
+						const ConfigEntry *entry, Error *err);
 extern bool take_int(const KeySpec *spec, void *field, const ConfigEntry *entry,
 					 Error *err);
 extern bool take_count(const KeySpec *spec, void *field,

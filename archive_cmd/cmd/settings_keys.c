@@ -139,5 +139,7 @@ settings_repo_options(const Settings *settings, const RepoSettings *repo,
 						 .compress_level = settings->compress_level,
 						 .cipher = settings->aes ? AGE_AES_256_GCM
 												 : AGE_CHACHA20_POLY1305,
+						 .compress_long = settings->compress_long,
+						 .pace = settings->pace,
 						 .keys = keys};
 }

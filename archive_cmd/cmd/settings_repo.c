@@ -66,13 +66,7 @@ bool
 take_repo_required(const KeySpec *spec, void *field, const ConfigEntry *entry,
 				   Error *err)
 {
-	RepoSettings *repo = field;
-
-	(void) spec;
-	repo->required = strcmp(entry->value, "yes") == 0;
-	if (repo->required || strcmp(entry->value, "no") == 0)
-		return true;
-	return bad_value(entry, "\"yes\" or \"no\"", err);
+	return take_yes_no(spec, &((RepoSettings *) field)->required, entry, err);
 }
 
 /* ---- keys of drivers ---- */

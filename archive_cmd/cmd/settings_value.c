@@ -121,6 +121,34 @@ take_int(const KeySpec *spec, void *field, const ConfigEntry *entry, Error *err)
 }
 
 bool
+take_level(const KeySpec *spec, void *field, const ConfigEntry *entry,
+		   Error *err)
+{
+	Settings *s = field;
+	Error why = ERROR_INIT;
+
+	if (strcmp(entry->value, "adaptive") == 0)
+		s->pace = zstd_pace_new();
+	else if (!take_int(spec, &s->compress_level, entry, &why))
+	{
+		error_clear(&why);
+		return bad_value(entry, "an integer from -7 to 22, or \"adaptive\"",
+						 err);
+	}
+	return true;
+}
+
+bool
+take_yes_no(const KeySpec *spec, void *field, const ConfigEntry *entry,
+			Error *err)
+{
+	(void) spec;
+	*(bool *) field = strcmp(entry->value, "yes") == 0;
+	return *(bool *) field || strcmp(entry->value, "no") == 0 ||
+		   bad_value(entry, "\"yes\" or \"no\"", err);
+}
+
+bool
 take_count(const KeySpec *spec, void *field, const ConfigEntry *entry,
 		   Error *err)
 {

@@ -59,7 +59,7 @@ typedef struct AheadOptions
 	const char *pgdata;
 	const char *after; /* path of the segment that was archived last */
 	int workers;
-	int preparing; /* of them, at a time: who may use a CPU */
+	int preparing;  /* of them, at a time: who may use a CPU */
 	uint32_t limit; /* segments archived and not yet asked for, at most */
 	/* Each worker has a set of its own, with connections of its own. */
 	RepoSet *(*open)(void *arg, int worker);

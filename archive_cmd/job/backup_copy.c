@@ -249,7 +249,7 @@ backup_copy(const BackupCopy *copy, Error *err)
 
 	order_files(&job);
 	if (copy->workers > 1)
-		job.pool = zstd_pool_new(copy->repo->options.compress_level);
+		job.pool = zstd_pool_new();
 	done = thread_run(copy->workers, run_worker, &job, err);
 	zstd_pool_free(job.pool);
 	free(job.files);

@@ -16,12 +16,12 @@ help_main(void *arg)
 
 /* It enters for each of them, so that none finds that all have left. */
 void
-push_help_begin(PushHelp *help, int threads, int level)
+push_help_begin(PushHelp *help, int threads)
 {
 	*help = (PushHelp){.pool = NULL};
 	if (threads <= 1)
 		return;
-	help->pool = zstd_pool_new(level);
+	help->pool = zstd_pool_new();
 	zstd_pool_enter(help->pool);
 	while (help->count < threads - 1 && help->count < PUSH_HELPERS_MAX)
 	{

@@ -23,7 +23,7 @@ typedef struct PushHelp
 } PushHelp;
 
 /* threads: how many may be at work, this one included. */
-extern void push_help_begin(PushHelp *help, int threads, int level);
+extern void push_help_begin(PushHelp *help, int threads);
 extern void push_help_end(PushHelp *help);
 
 #endif

@@ -190,7 +190,7 @@ push_store(Repo *repo, PushSource *s, const PgControl *control, PushStored *out,
 	PushHelp help;
 	bool done;
 
-	push_help_begin(&help, threads_for(s), repo->options.compress_level);
+	push_help_begin(&help, threads_for(s));
 	spec.pool = help.pool;
 	done = store(repo, s, &spec, out, err);
 	push_help_end(&help);

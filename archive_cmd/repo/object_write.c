@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "stream/zstd_pace.h"
+
 struct ObjectWriter
 {
 	/* fixed */
@@ -34,6 +37,7 @@ struct ObjectWriter
 	ContentHash *content;
 	Sha256 *sha256;
 	StorageWriter *out;
+	int64_t waited; /* for the store, in microseconds: with a pace */
 
 	/* counts */
 	uint64_t plain_size;
@@ -41,12 +45,34 @@ struct ObjectWriter
 	uint64_t payload_size;
 };
 
+/* The time in which this thread did nothing; its differences count. */
+static int64_t
+rest_time(const ObjectWriter *w)
+{
+	return w->repo->options.pace != NULL
+			   ? clock_monotonic() - clock_thread_cpu()
+			   : 0;
+}
+
+/* After something that began at that time. */
+static void
+note_pace(ObjectWriter *w, int64_t begun)
+{
+	if (w->repo->options.pace != NULL)
+		zstd_pace_note(w->repo->options.pace, clock_monotonic() - begun,
+					   w->waited);
+	w->waited = 0;
+}
+
 static bool
 to_store(void *arg, const void *data, size_t len, Error *err)
 {
 	ObjectWriter *w = arg;
+	int64_t begun = rest_time(w);
+	bool done = storage_write(w->out, data, len, err);
 
-	return storage_write(w->out, data, len, err);
+	w->waited += rest_time(w) - begun;
+	return done;
 }
 
 static bool
@@ -104,6 +130,10 @@ make_chain(ObjectWriter *w, const ObjectSpec *spec, Error *err)
 								  w->encrypt ? w->encrypt : w->hash, err);
 	if (!w->zstd)
 		return false;
+	if (repo->options.compress_long)
+		stage_zstd_use_far(w->zstd);
+	if (repo->options.pace != NULL)
+		stage_zstd_use_pace(w->zstd, repo->options.pace);
 	if (spec->pool != NULL)
 		stage_zstd_use_pool(w->zstd, spec->pool);
 	w->front = stage_content_hash(w->content, &w->plain_size, w->zstd);
@@ -146,7 +176,11 @@ object_create(Repo *repo, const ObjectSpec *spec, Error *err)
 bool
 object_write(ObjectWriter *w, const void *data, size_t len, Error *err)
 {
-	return stage_write(w->front, data, len, err);
+	int64_t begun = clock_monotonic();
+	bool done = stage_write(w->front, data, len, err);
+
+	note_pace(w, begun);
+	return done;
 }
 
 void *
@@ -205,6 +239,8 @@ object_commit(ObjectWriter *w, const Json *extra, ObjectMeta *out, Error *err)
 	ObjectMeta meta = {0};
 	StorageWriter *store;
 	uint8_t *head = NULL;
+	int64_t begun = clock_monotonic();
+	int64_t rest;
 	bool done;
 
 	done = stage_finish(w->front, err);
@@ -219,7 +255,10 @@ object_commit(ObjectWriter *w, const Json *extra, ObjectMeta *out, Error *err)
 		/* commit frees the store's writer whatever comes of it */
 		store = w->out;
 		w->out = NULL;
+		rest = rest_time(w);
 		done = storage_commit(store, head, err);
+		w->waited += rest_time(w) - rest;
+		note_pace(w, begun);
 	}
 	free(head);
 	writer_free(w);

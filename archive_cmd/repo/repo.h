@@ -42,6 +42,9 @@ typedef struct RepoOptions
 	const char *cluster;    /* must equal what repo.json says */
 	int compress_level;
 	AgeCipher cipher; /* of what is written, if it is encrypted */
+	bool compress_long;
+	struct ZstdPace *pace; /* whose level changes (stream/zstd_pace.h), or
+							* NULL; the caller's */
 	const RepoKeys *keys;
 } RepoOptions;
 

@@ -19,6 +19,7 @@
 #include <zstd_errors.h>
 
 #include "stream/zstd_internal.h"
+#include "stream/zstd_pace.h"
 #include "stream/zstd_pool.h"
 
 #define LEVEL_MIN (-7)
@@ -36,6 +37,8 @@ typedef struct Compressor
 	Stage base;
 	ZSTD_CCtx *ctx;
 	size_t frame_size; /* 0: one streamed frame */
+	ZstdHow how;
+	ZstdPace *pace; /* NULL: the level stays */
 	ZstdFrameFn fn;
 	void *arg;
 	uint8_t *in; /* of frame_size, made when first needed */
@@ -52,6 +55,48 @@ typedef struct Compressor
 	size_t ring_first; /* the oldest */
 	size_t ring_used;
 } Compressor;
+
+/*
+ * What level 1 is for us.  Pages and WAL repeat themselves in short pieces and
+ * nearby: matches of 5 bytes instead of 7, found in a table that leaves room in
+ * the processor's first cache, make what is stored smaller by up to 8 % in less
+ * time (doc/pgdr.md, "Compression").
+ */
+#define LEVEL_1_MIN_MATCH 5
+#define LEVEL_1_HASH_LOG 12
+
+typedef struct Parameter
+{
+	ZSTD_cParameter name;
+	int value;
+} Parameter;
+
+/* For the next frame of ctx; 0 is libzstd's own choice.  A code of libzstd. */
+static size_t
+set_parameters(ZSTD_CCtx *ctx, const ZstdHow *how)
+{
+	bool ours = how->level == 1;
+	const Parameter all[] = {{ZSTD_c_compressionLevel, how->level},
+							 {ZSTD_c_minMatch, ours ? LEVEL_1_MIN_MATCH : 0},
+							 {ZSTD_c_hashLog, ours ? LEVEL_1_HASH_LOG : 0},
+							 {ZSTD_c_enableLongDistanceMatching, how->far},
+							 {ZSTD_c_checksumFlag, 1}};
+	size_t rc = 0;
+
+	for (size_t i = 0; !ZSTD_isError(rc) && i < sizeof(all) / sizeof(all[0]);
+		 i++)
+		rc = ZSTD_CCtx_setParameter(ctx, all[i].name, all[i].value);
+	return rc;
+}
+
+void
+zstd_job_run(ZSTD_CCtx *ctx, ZstdJob *job)
+{
+	job->result = set_parameters(ctx, &job->how);
+	if (!ZSTD_isError(job->result))
+		job->result = ZSTD_compress2(ctx, job->out, job->out_size, job->in,
+									 job->len);
+}
 
 static bool
 zstd_failed(size_t code, const char *doing, Error *err)
@@ -75,13 +120,6 @@ put_frame(Compressor *c, const uint8_t *out, size_t n, size_t len, Error *err)
 	if (ZSTD_isError(n))
 		return zstd_failed(n, "compress data", err);
 	return stage_write(c->base.next, out, n, err) && frame_done(c, len, n, err);
-}
-
-void
-zstd_job_run(ZSTD_CCtx *ctx, ZstdJob *job)
-{
-	job->result = ZSTD_compress2(ctx, job->out, job->out_size, job->in,
-								 job->len);
 }
 
 /*
@@ -151,6 +189,7 @@ give_frame(Compressor *c, const void *data, size_t len, Error *err)
 	if (data != job->in)
 		memcpy(job->in, data, len);
 	job->len = len;
+	job->how = c->how;
 	c->ring_used++;
 	zstd_pool_submit(c->pool, job);
 	return true;
@@ -160,12 +199,18 @@ give_frame(Compressor *c, const void *data, size_t len, Error *err)
 static bool
 compress_frame(Compressor *c, const void *data, size_t len, Error *err)
 {
-	size_t n;
+	ZstdJob job = {.in = (uint8_t *) (uintptr_t) data,
+				   .len = len,
+				   .out = c->out,
+				   .out_size = c->out_size};
 
+	if (c->pace != NULL)
+		c->how.level = zstd_pace_level(c->pace);
 	if (c->pool != NULL && (c->ring_used > 0 || zstd_pool_is_idle(c->pool)))
 		return give_frame(c, data, len, err);
-	n = ZSTD_compress2(c->ctx, c->out, c->out_size, data, len);
-	return put_frame(c, c->out, n, len, err);
+	job.how = c->how;
+	zstd_job_run(c->ctx, &job);
+	return put_frame(c, c->out, job.result, len, err);
 }
 
 /* A piece of the streamed frame; with ZSTD_e_end, also its end. */
@@ -316,29 +361,6 @@ static const StageOps compress_ops = {
 	compress_free,
 };
 
-/*
- * What level 1 is for us.  Pages and WAL repeat themselves in short pieces and
- * nearby: matches of 5 bytes instead of 7, found in a table that leaves room in
- * the processor's first cache, make what is stored smaller by up to 8 % in less
- * time (doc/pgdr.md, "Compression").
- */
-#define LEVEL_1_MIN_MATCH 5
-#define LEVEL_1_HASH_LOG 12
-
-size_t
-zstd_set_parameters(ZSTD_CCtx *ctx, int level)
-{
-	size_t rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
-
-	if (!ZSTD_isError(rc) && level == 1)
-		rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_minMatch, LEVEL_1_MIN_MATCH);
-	if (!ZSTD_isError(rc) && level == 1)
-		rc = ZSTD_CCtx_setParameter(ctx, ZSTD_c_hashLog, LEVEL_1_HASH_LOG);
-	if (ZSTD_isError(rc))
-		return rc;
-	return ZSTD_CCtx_setParameter(ctx, ZSTD_c_checksumFlag, 1);
-}
-
 void
 stage_zstd_use_pool(Stage *stage, ZstdPool *pool)
 {
@@ -348,10 +370,22 @@ stage_zstd_use_pool(Stage *stage, ZstdPool *pool)
 		c->pool = pool;
 }
 
-static bool
-compressor_set(Compressor *c, int level, Error *err)
+void
+stage_zstd_use_far(Stage *stage)
 {
-	size_t rc = zstd_set_parameters(c->ctx, level);
+	((Compressor *) stage)->how.far = true;
+}
+
+void
+stage_zstd_use_pace(Stage *stage, ZstdPace *pace)
+{
+	((Compressor *) stage)->pace = pace;
+}
+
+static bool
+compressor_set(Compressor *c, Error *err)
+{
+	size_t rc = set_parameters(c->ctx, &c->how);
 
 	if (ZSTD_isError(rc))
 		return zstd_failed(rc, "set up compression", err);
@@ -375,12 +409,13 @@ stage_zstd_compress(int level, size_t frame_size, ZstdFrameFn fn, void *arg,
 	c->base.ops = &compress_ops;
 	c->base.next = next;
 	c->frame_size = frame_size;
+	c->how.level = level;
 	c->fn = fn;
 	c->arg = arg;
 	c->ctx = ZSTD_createCCtx();
 	if (!c->ctx)
 		error_set(err, ERR_IO, "could not set up compression: out of memory");
-	else if (compressor_set(c, level, err))
+	else if (compressor_set(c, err))
 	{
 		c->out_size = frame_size ? ZSTD_compressBound(frame_size)
 								 : ZSTD_CStreamOutSize();

@@ -21,12 +21,24 @@
 typedef bool (*ZstdFrameFn)(void *arg, uint64_t plain_len, uint64_t stored_len,
 							Error *err);
 
+/* How a frame is compressed. */
+typedef struct ZstdHow
+{
+	int level;
+	bool far; /* look for matches far back, too ("long mode") */
+} ZstdHow;
+
 /*
  * Compressor.  frame_size 0 means one frame for all; fn may be NULL.  Level
  * -7 to 22.  Empty input makes one empty frame.  NULL on error.
  */
 extern Stage *stage_zstd_compress(int level, size_t frame_size, ZstdFrameFn fn,
 								  void *arg, Stage *next, Error *err);
+/* Matches far back as well; before the first write. */
+extern void stage_zstd_use_far(Stage *stage);
+/* Take each frame's level from there; before the first write. */
+struct ZstdPace;
+extern void stage_zstd_use_pace(Stage *stage, struct ZstdPace *pace);
 /*
  * Let idle threads of the pool (stream/zstd_pool.h) compress frames; it must
  * live as long as the stage.  For gathered frames only, before the first write.

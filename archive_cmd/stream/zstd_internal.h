@@ -12,9 +12,7 @@
 
 #include "stream/zstd_pool.h"
 
-/* Every frame is made with the same parameters.  A code of libzstd. */
-extern size_t zstd_set_parameters(ZSTD_CCtx *ctx, int level);
-
+/* A whole frame, its result in the job. */
 extern void zstd_job_run(ZSTD_CCtx *ctx, ZstdJob *job);
 
 #endif

@@ -15,10 +15,7 @@
 
 struct ZstdPool
 {
-	/* fixed */
-	int level;
-
-	/* mutable, under lock */
+	/* under the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t work; /* there is a job, or nobody will bring one */
 	pthread_cond_t done; /* a job has been done */
@@ -30,11 +27,10 @@ struct ZstdPool
 };
 
 ZstdPool *
-zstd_pool_new(int level)
+zstd_pool_new(void)
 {
 	ZstdPool *pool = mem_zalloc(sizeof(ZstdPool));
 
-	pool->level = level;
 	pthread_mutex_init(&pool->lock, NULL);
 	pthread_cond_init(&pool->work, NULL);
 	pthread_cond_init(&pool->done, NULL);
@@ -80,11 +76,8 @@ help(ZstdPool *pool)
 	ZSTD_CCtx *ctx = ZSTD_createCCtx();
 	ZstdJob *job;
 
-	if (ctx == NULL || ZSTD_isError(zstd_set_parameters(ctx, pool->level)))
-	{
-		ZSTD_freeCCtx(ctx);
+	if (ctx == NULL)
 		return;
-	}
 	pthread_mutex_lock(&pool->lock);
 	while ((job = next_job(pool)) != NULL)
 	{

@@ -17,7 +17,7 @@
 
 typedef struct ZstdPool ZstdPool;
 
-extern ZstdPool *zstd_pool_new(int level);
+extern ZstdPool *zstd_pool_new(void);
 extern void zstd_pool_free(ZstdPool *pool); /* NULL is fine */
 
 /* The calling thread has work, and will leave the pool once. */
@@ -36,6 +36,7 @@ typedef struct ZstdJob
 	size_t len;
 	uint8_t *out;
 	size_t out_size;
+	ZstdHow how;
 	size_t result; /* as ZSTD_compress2() */
 
 	/* the pool's own */

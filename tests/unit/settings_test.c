@@ -73,6 +73,8 @@ test_defaults(void)
 	is_str(s.spool_path, "/var/spool/pgdr", "spool-path");
 	ok(s.process_max >= 1 && s.process_max <= 4, "process-max");
 	is_int(s.compress_level, 1, "compress-level");
+	ok(s.pace == NULL, "which stays");
+	ok(!s.compress_long, "compress-long");
 	ok(!s.encrypt, "encryption");
 	is_str(s.identity_file, NULL, "identity-file");
 	is_int(s.archive_timeout, 60 * USECS_PER_SEC, "archive-timeout");
@@ -85,11 +87,21 @@ test_defaults(void)
 }
 
 static void
+test_adaptive(void)
+{
+	ok(load("[global]\ncluster = c\npgdata = /p\nencryption = none\n"
+			"compress-level = adaptive\n[repo:a]\npath = /a\n"),
+	   "an adaptive level");
+	ok(s.pace != NULL, "compress-level");
+}
+
+static void
 test_values(void)
 {
 	ok(load("[global]\ncluster = my-cluster_1\npgdata = /srv//pg/\n"
 			"connection = host=/tmp port=5433\nspool-path = /spool\n"
 			"nice = 19\nprocess-max = 64\ncompress-level = -7\n"
+			"compress-long = yes\n"
 			"recipient = " RECIPIENT "\nrecipient = " RECIPIENT "\n"
 			"identity-file = /k/id\npassphrase-file = /k/pass\n"
 			"content-key-file = /k/content\narchive-timeout = 2min\n"
@@ -104,6 +116,7 @@ test_values(void)
 	is_int(s.process_max, 64, "process-max");
 	is_int(s.nice, 19, "nice");
 	is_int(s.compress_level, -7, "compress-level");
+	ok(s.compress_long, "compress-long");
 	ok(s.encrypt, "encryption is on");
 	is_int((int64_t) s.recipient_count, 2, "two recipients");
 	is_str(s.recipients[1], RECIPIENT, "the second");
@@ -154,6 +167,9 @@ test_refused(void)
 	refused("[global]\nprocess-max = 0\n", "\"0\"", "too small a number");
 	refused("[global]\nprocess-max = 65\n", "\"65\"", "too large a number");
 	refused("[global]\nprocess-max = 4x\n", "\"4x\"", "no number");
+	refused("[global]\ncompress-level = adaptively\n", "\"adaptively\"",
+			"a level that is no number");
+	refused("[global]\ncompress-long = 1\n", "\"1\"", "long mode by a number");
 	refused("[global]\ncompress-level = 23\n", "\"23\"", "a wrong level");
 	refused("[global]\nencryption = gpg\n", "\"gpg\"", "other encryption");
 	refused("[global]\narchive-timeout = 5m\n", "\"5m\"", "a wrong time");
@@ -336,6 +352,7 @@ main(void)
 	dir = tmpdir_make("settings");
 	file = file_join(dir, "pgdr.conf");
 	test_defaults();
+	test_adaptive();
 	test_values();
 	test_refused();
 	test_several();

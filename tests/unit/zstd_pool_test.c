@@ -32,7 +32,7 @@ helper(void *arg)
 static void
 start(pthread_t *threads)
 {
-	pool = zstd_pool_new(1);
+	pool = zstd_pool_new();
 	zstd_pool_enter(pool);
 	for (int i = 0; i < HELPERS; i++)
 	{
