@@ -32,6 +32,7 @@
 #include <zstd.h>
 
 #define AGE_CHUNK 65536
+#define FRAME (1024 * 1024)
 #define PIECE (16 * 1024 * 1024)
 
 typedef struct Piece
@@ -108,18 +109,57 @@ seal(unsigned char *out, const unsigned char *in, size_t len)
 	return total;
 }
 
+/* Level 1 as pgdr has it (stream/zstd.c): the same work, and no less. */
+static ZSTD_CCtx *
+new_compressor(void)
+{
+	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level);
+	ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
+	if (level == 1)
+	{
+		ZSTD_CCtx_setParameter(zstd, ZSTD_c_minMatch, 5);
+		ZSTD_CCtx_setParameter(zstd, ZSTD_c_hashLog, 12);
+	}
+	return zstd;
+}
+
+static size_t
+compress_piece(ZSTD_CCtx *zstd, unsigned char *out, size_t room,
+			   const Piece *piece)
+{
+	size_t total = 0;
+
+	for (size_t at = 0; at < piece->len; at += FRAME)
+	{
+		size_t part = piece->len - at < FRAME ? piece->len - at : FRAME;
+		size_t len = ZSTD_compress2(zstd, out + total, room - total,
+									piece->data + at, part);
+
+		if (ZSTD_isError(len))
+			fail(ZSTD_getErrorName(len));
+		total += len;
+	}
+	return total;
+}
+
+static size_t
+room_for(size_t len)
+{
+	return (len / FRAME + 1) * ZSTD_compressBound(FRAME);
+}
+
 static void *
 work(void *arg)
 {
-	ZSTD_CCtx *zstd = ZSTD_createCCtx();
+	ZSTD_CCtx *zstd = new_compressor();
 	XXH3_state_t *hash = XXH3_createState();
 	unsigned char secret[192] = {1};
 	unsigned char *packed = NULL;
 	unsigned char *sealed = NULL;
 	size_t room = 0;
 
-	ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level);
-	ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
 	for (;;)
 	{
 		size_t i = atomic_fetch_add(&next_piece, 1);
@@ -128,9 +168,9 @@ work(void *arg)
 
 		if (i >= piece_count)
 			break;
-		if (ZSTD_compressBound(pieces[i].len) > room)
+		if (room_for(pieces[i].len) > room)
 		{
-			room = ZSTD_compressBound(pieces[i].len);
+			room = room_for(pieces[i].len);
 			packed = realloc(packed, room);
 			sealed = realloc(sealed, room + room / 64 + AGE_CHUNK);
 			if (packed == NULL || sealed == NULL)
@@ -139,9 +179,7 @@ work(void *arg)
 		XXH3_128bits_reset_withSecret(hash, secret, sizeof(secret));
 		XXH3_128bits_update(hash, pieces[i].data, pieces[i].len);
 		XXH3_128bits_digest(hash);
-		len = ZSTD_compress2(zstd, packed, room, pieces[i].data, pieces[i].len);
-		if (ZSTD_isError(len))
-			fail(ZSTD_getErrorName(len));
+		len = compress_piece(zstd, packed, room, &pieces[i]);
 		len = seal(sealed, packed, len);
 		EVP_Digest(sealed, len, digest, NULL, EVP_sha256(), NULL);
 		atomic_fetch_add(&stored, len);
