@@ -59,8 +59,8 @@ typedef struct Compressor
 /*
  * What level 1 is for us.  Pages and WAL repeat themselves in short pieces and
  * nearby: matches of 5 bytes instead of 7, found in a table that leaves room in
- * the processor's first cache, make what is stored smaller by up to 8 % in less
- * time (doc/pgdr.md, "Compression").
+ * the processor's first cache, take 5 % less time for as little or less to store
+ * (doc/pgdr.md, "Compression").
  */
 #define LEVEL_1_MIN_MATCH 5
 #define LEVEL_1_HASH_LOG 12
