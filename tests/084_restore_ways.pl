@@ -64,6 +64,17 @@ $pg->stop;
 
 # ---- delta ----
 
+sub spew_at
+{
+	my ($path, $at, $text) = @_;
+
+	open my $file, '+<', $path or die "$path: $!";
+	seek $file, $at, 0;
+	print $file $text;
+	close $file or die "$path: $!";
+	return;
+}
+
 ($rc, $out, $err) = $pg->pgdr(@delta, '--force');
 is($rc, 2, '--force and --delta exclude each other');
 my $result = $pg->pgdr_result(@delta);
@@ -71,7 +82,15 @@ ok( $result->{kept_bytes} > $result->{plain_bytes} / 2
 	  && $result->{kept_bytes} < $result->{plain_bytes},
 	"delta: $result->{kept_bytes} of $result->{plain_bytes} bytes were left alone");
 $pg->verifybackup_ok('delta');
-$pg->pgdr_result(@delta);
+
+# One block of the largest file: no more is read than that, and what changes always.
+my ($large) = sort { -s $b <=> -s $a } glob "$data/base/5/*";
+ok(-s $large > 10_000_000, 'a large file');
+spew_at($large, 8192 * 100 + 7, 'other');
+spew_at($large, -s $large, 'x' x 8192);
+$result = $pg->pgdr_result(@delta);
+cmp_ok($result->{plain_bytes} - $result->{kept_bytes}, '<', 1_000_000,
+	'delta of one block: the others of its file are left alone');
 $pg->verifybackup_ok('delta, once more');
 $pg->adopt;
 $pg->start_recovered;

@@ -21,6 +21,7 @@
 
 #include "base/file.h"
 #include "base/thread.h"
+#include "job/restore_blocks.h"
 #include "job/restore_compare.h"
 #include "job/restore_read.h"
 #include "job/restore_write.h"
@@ -182,14 +183,16 @@ next_slice(Distribution *d)
 /* ---- a file that is not what was backed up ---- */
 
 static bool
-differs_error(const Distribution *d, const RestorePiece *piece, Error *err)
+differs_error(const Distribution *d, size_t file, Error *err)
 {
 	const Manifest *m = d->sources.manifest;
-	char *object = manifest_pack_name(m, &m->packs[piece->pack]);
+	const ManifestFile *f = &m->files[file];
+	const ManifestExtent *e = manifest_extents(m, f);
+	char *object = manifest_pack_name(m, &m->packs[e->pack - 1]);
 
 	error_set(err, ERR_DAMAGED,
-			  "file \"%s\" in \"%s\" is not what was backed up",
-			  m->files[piece->file].path, object);
+			  "file \"%s\" in \"%s\" is not what was backed up", f->path,
+			  object);
 	free(object);
 	return false;
 }
@@ -242,7 +245,7 @@ heal_from_any(FileWorker *w, const RestoreSlices *s, size_t file)
  * repository is given the whole of it to say.
  */
 static bool
-heal(FileWorker *w, const RestorePiece *piece, Error *err)
+heal(FileWorker *w, size_t file, Error *err)
 {
 	const Distribution *d = w->d;
 	const Manifest *m = d->sources.manifest;
@@ -250,13 +253,13 @@ heal(FileWorker *w, const RestorePiece *piece, Error *err)
 	bool healed;
 
 	if (d->sources.plan->source_count < 2 && !d->out.in_place)
-		return differs_error(d, piece, err);
-	restore_slices_want(&whole, m, piece->file, 0, m->files[piece->file].size);
+		return differs_error(d, file, err);
+	restore_slices_want(&whole, m, file, 0, m->files[file].size);
 	healed = restore_slices_make(&whole, m, &near_limits, err) &&
-			 heal_from_any(w, &whole, piece->file);
+			 heal_from_any(w, &whole, file);
 	restore_slices_free(&whole);
 	return healed || (!error_is_set(err) && thread_check_stop(err) &&
-					  differs_error(d, piece, err));
+					  differs_error(d, file, err));
 }
 
 /* ---- workers ---- */
@@ -277,7 +280,7 @@ write_slice(FileWorker *w, const RestoreSlice *slice, Error *err)
 							 data + (piece->pack_offset - slice->pack_offset),
 							 &differs, err);
 		if (done && differs)
-			done = heal(w, piece, err);
+			done = heal(w, piece->file, err);
 	}
 	return done && restore_writer_close(&w->writer, err);
 }
@@ -337,6 +340,22 @@ keep_files(Distribution *d, Error *err)
 	return done;
 }
 
+/* Of the others, what differs. */
+static bool
+want_blocks(Distribution *d, Error *err)
+{
+	size_t count = d->sources.manifest->file_count;
+	bool *files = mem_zalloc(count + 1);
+	bool done;
+
+	for (size_t i = 0; i < count; i++)
+		files[i] = d->task[i] == TASK_WRITE;
+	done = restore_want_blocks(&d->sources, d->out.places, files, &d->slices,
+							   err);
+	free(files);
+	return done;
+}
+
 static bool
 want_files(Distribution *d, const RestoreSelect *select, Error *err)
 {
@@ -354,14 +373,38 @@ want_files(Distribution *d, const RestoreSelect *select, Error *err)
 		else
 			d->task[i] = TASK_WRITE;
 	}
-	if (d->out.in_place && !keep_files(d, err))
-		return false;
+	if (d->out.in_place)
+		return keep_files(d, err) && want_blocks(d, err);
 	for (size_t i = 0; i < m->file_count; i++)
 	{
 		if (d->task[i] == TASK_WRITE)
 			restore_slices_want(&d->slices, m, i, 0, m->files[i].size);
 	}
 	return true;
+}
+
+/*
+ * Of a delta restore: files of which all blocks are right, though the whole is
+ * not.  It may only be too long.
+ */
+static bool
+check_rest(Distribution *d, Error *err)
+{
+	FileWorker w = {.d = d};
+	bool done = true;
+
+	restore_writer_init(&w.writer, &d->out);
+	for (size_t i = 0; done && i < d->sources.manifest->file_count; i++)
+	{
+		bool differs;
+
+		if (d->task[i] != TASK_WRITE || restore_output_waits(&d->out, i))
+			continue;
+		done = restore_write_check(&w.writer, i, &differs, err) &&
+			   (!differs || heal(&w, i, err));
+	}
+	restore_writer_free(&w.writer);
+	return done;
 }
 
 static int
@@ -387,7 +430,7 @@ write_all(Distribution *d, const RestoreSelect *select, Error *err)
 							 far ? &far_limits : &near_limits, err))
 		return false;
 	restore_output_init(&d->out, &d->slices);
-	done = make_empty_files(d, err) &&
+	done = make_empty_files(d, err) && check_rest(d, err) &&
 		   thread_run(worker_count(d, options->workers, far), work, d, err);
 	restore_output_free(&d->out);
 	return done;

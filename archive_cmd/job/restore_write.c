@@ -66,6 +66,12 @@ restore_output_init(RestoreOutput *out, const RestoreSlices *slices)
 		out->files[i].in_order &= out->files[i].left == m->files[i].size;
 }
 
+bool
+restore_output_waits(const RestoreOutput *out, size_t file)
+{
+	return out->files[file].left > 0;
+}
+
 void
 restore_output_free(RestoreOutput *out)
 {

@@ -39,6 +39,9 @@ extern void restore_output_init(RestoreOutput *out,
 								const RestoreSlices *slices);
 extern void restore_output_free(RestoreOutput *out);
 
+/* Is there anything to come of this file? */
+extern bool restore_output_waits(const RestoreOutput *out, size_t file);
+
 /* One worker's open file. */
 typedef struct RestoreWriter
 {
