@@ -108,6 +108,34 @@ is($result->{repaired}, 3, 'three objects');
 is($result->{errors}, 0, 'and nothing is wrong any more');
 is((verified('--deep', '--no-mark'))[0], 0, 'which a deep look confirms');
 
+# ---- packs that outlive their backup ----
+
+{
+	my $next = $pg->pgdr_result('backup', '--type', 'incremental');
+	my $view = clone_view($pg, "$tmp/outlive");
+	spew($view->config, slurp_bytes($view->config) =~ s/^\[repo:second\].*//msr);
+	my $repo = "$tmp/outlive/repo";
+
+	$view->pgdr_ok('verify', '--deep', '--since', '1d');
+	is($next->{parent}, $label, 'an incremental backup');
+	$view->pgdr_ok('delete', '--force', $label);
+	ok(!-e "$repo/backup/$label/manifest", 'a backup is gone, and another was made of it');
+	my ($rc, @lines) = $view->pgdr_json('verify', '--no-mark');
+	is($rc, 0, 'nothing is wrong with that');
+	is($view->last_of('result', @lines)->{orphans}, 0, 'and its packs are no orphans');
+	is(scalar(grep { ($_->{check} // '') eq 'leftover' } @lines), 0, 'nor leftovers');
+	is(($view->pgdr('verify', '--deep', '--no-mark'))[0], 0, 'deep as well');
+	my ($pack) = glob "$repo/backup/$label/data/*";
+	spoil($pack);
+	($rc, @lines) = $view->pgdr_json('verify', $next->{label}, '--no-mark');
+	is($rc, 10, 'damage of such a pack is found with the backup that needs it');
+	($rc, @lines) = $view->pgdr_json('verify', '--deep', '--no-mark');
+	is($rc, 10, 'and by a deep look');
+	is(scalar(grep { $_->{object} =~ /data/ } errors_of(@lines)), 1, 'once');
+}
+
+# ---- what cannot be healed ----
+
 spoil($_) for $victim, "$repo{second}/" . $pg->object_name(($pg->segments)[4]);
 my ($unhealed, $left) = verified('--repair');
 is($unhealed, 10, 'what is damaged everywhere stays so');

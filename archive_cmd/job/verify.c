@@ -144,6 +144,21 @@ verify_take_error(Verify *v, Repo *repo, const VerifyItem *item, Error *problem,
 
 /* ---- which backups ---- */
 
+/* Do complete backups have packs of it?  Then it is no mere leftover. */
+static bool
+is_depended_on(const Verify *v, const CatalogBackup *b)
+{
+	for (size_t i = 0; i < v->catalog.backup_count; i++)
+	{
+		const CatalogBackup *other = &v->catalog.backups[i];
+
+		if (other->state == BACKUP_COMPLETE &&
+			backup_info_depends(&other->info, b->info.label))
+			return true;
+	}
+	return false;
+}
+
 static void
 report_state(Verify *v, const CatalogBackup *b)
 {
@@ -151,7 +166,8 @@ report_state(Verify *v, const CatalogBackup *b)
 	char *name = repo_manifest_name(b->info.label);
 	Problem p = {.object = dir};
 
-	if (b->state == BACKUP_INTERRUPTED && v->options->label == NULL)
+	if (b->state == BACKUP_INTERRUPTED && v->options->label == NULL &&
+		!is_depended_on(v, b))
 	{
 		p.warning = true;
 		p.check = "leftover";
@@ -328,6 +344,7 @@ verify_run(Repo *repo, const VerifyOptions *options, VerifyResult *out,
 	for (size_t i = 0; i < v.item_count; i++)
 		free(v.items[i].name);
 	free(v.items);
+	free(v.proofs.slots);
 	free(v.backups);
 	catalog_free(&v.catalog);
 	return ok;

@@ -113,6 +113,17 @@ is_listed(const Verify *v, const char *label, uint32_t pack)
 	return listed;
 }
 
+bool
+verify_was_reported(const Verify *v, const char *name)
+{
+	const VerifyItem *item = v->item_count == 0
+								 ? NULL
+								 : bsearch(name, v->items, v->item_count,
+										   sizeof(VerifyItem), compare_name);
+
+	return item != NULL && item->looked_at && !item->sound;
+}
+
 /* Ranges that were joined hold some that are not needed. */
 static bool
 check_references(Verify *v, VerifyBackup *b, Error *err)
@@ -202,6 +213,7 @@ check_deep(Verify *v, VerifyBackup *b, VerifyItem *packs, size_t count,
 	VerifyItem *item = find_manifest(v, b);
 	Manifest manifest;
 	VerifyPacks all = {b, &manifest, packs, count};
+	uint64_t errors = b->errors;
 	Error problem = ERROR_INIT;
 	bool ok;
 
@@ -211,10 +223,13 @@ check_deep(Verify *v, VerifyBackup *b, VerifyItem *packs, size_t count,
 		return true;
 	if (!manifest_read(v->repo, b->backup->info.label, &manifest, &problem))
 		return verify_take_error(v, v->repo, item, &problem, err);
-	item->sound = true;
+	/* a sample of the packs says nothing of what is made of all of them */
 	ok = verify_packs(v, &all, err) &&
-		 (!verify_wants(item) || verify_files(v, b, &manifest, err));
+		 (!verify_wants(item) || v->options->sample > 0 ||
+		  verify_files(v, b, &manifest, err));
 	manifest_free(&manifest);
+	/* of a manifest whose files are not right nothing may be noted */
+	item->sound = ok && v->options->sample == 0 && b->errors == errors;
 	return ok;
 }
 

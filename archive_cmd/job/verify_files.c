@@ -83,6 +83,12 @@ take_bad_pack(FileJob *job, Repo *repo, uint32_t pack, Error *problem,
 		return true;
 	}
 	item.name = manifest_pack_name(m, &m->packs[pack - 1]);
+	if (verify_was_reported(job->v, item.name))
+	{
+		error_clear(problem);
+		free(item.name);
+		return true;
+	}
 	item.pack = m->packs[pack - 1].number;
 	ok = verify_take_error(job->v, repo, &item, problem, err);
 	free(item.name);
@@ -128,6 +134,8 @@ check_file(FileJob *job, FileReader *reader, Repo *repo, const ManifestFile *f,
 	content_hash_free(hash);
 	if (done && memcmp(content, f->content, CONTENT_LEN) != 0)
 		report_file(job, f);
+	else if (done)
+		verify_prove(job->v, job->manifest, f);
 	if (done)
 		return true;
 	if (pack != 0)
@@ -151,7 +159,8 @@ work(void *arg, int worker_no, Error *err)
 	reader = file_reader_new(repo, job->manifest);
 	while (ok && (f = take_file(job)) != NULL)
 		ok = thread_check_stop(err) &&
-			 (is_hopeless(job, f) || check_file(job, reader, repo, f, err));
+			 (verify_is_proved(job->v, job->manifest, f) ||
+			  is_hopeless(job, f) || check_file(job, reader, repo, f, err));
 	file_reader_free(reader);
 	repo_close(repo);
 	return ok;

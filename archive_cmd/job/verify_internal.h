@@ -14,6 +14,8 @@
 #include "repo/object.h"
 #include "storage/limit.h"
 
+#define PROOF_LEN 16
+
 typedef enum ItemKind
 {
 	ITEM_WAL, /* any file of wal/ */
@@ -46,6 +48,7 @@ typedef struct VerifyItem
 	WalName wal;
 	VerifyBackup *backup;       /* of the others; NULL if not in the catalog */
 	uint32_t pack;              /* number of ITEM_PACK, or of its map */
+	bool looked_at;             /* by itself */
 	bool sound;                 /* it was looked at and is what it should be */
 	bool known;                 /* a mark says so: it is passed over */
 	bool unsampled;             /* it is passed over by chance */
@@ -61,6 +64,14 @@ typedef struct VerifyNotes
 	int64_t next_at; /* monotonic */
 	int64_t wait;    /* after that, until the next */
 } VerifyNotes;
+
+/* What files were found to be right, by content and place. */
+typedef struct VerifyProofs
+{
+	uint8_t (*slots)[PROOF_LEN]; /* zeros: free */
+	size_t used;
+	size_t cap; /* a power of two */
+} VerifyProofs;
 
 typedef struct Verify
 {
@@ -80,6 +91,7 @@ typedef struct Verify
 	size_t next; /* item, or pack, for a worker to take */
 	VerifyResult *out;
 	VerifyNotes notes;
+	VerifyProofs proofs;
 } Verify;
 
 /* Counts and reports; backup (or NULL) is the one that it concerns. */
@@ -142,6 +154,18 @@ extern bool verify_files(Verify *v, VerifyBackup *backup,
 						 const Manifest *manifest, Error *err);
 extern bool verify_lies_here(const Manifest *manifest,
 							 const ManifestFile *file);
+
+/*
+ * verify_proofs.c: what was proved of a file holds for all backups that have
+ * the same pieces of it, so that each is read once.
+ */
+extern void verify_prove(Verify *v, const Manifest *manifest,
+						 const ManifestFile *file);
+extern bool verify_is_proved(Verify *v, const Manifest *manifest,
+							 const ManifestFile *file);
+
+/* Was this object looked at by itself, and found not to be right? */
+extern bool verify_was_reported(const Verify *v, const char *name);
 
 /* Does a backup that is looked at need this pack of another one? */
 extern bool verify_is_referenced(const Verify *v, const VerifyItem *item);

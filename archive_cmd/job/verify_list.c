@@ -259,7 +259,7 @@ verify_is_referenced(const Verify *v, const VerifyItem *item)
 	char *label;
 	bool found = false;
 
-	if (item->kind != ITEM_PACK)
+	if (item->kind != ITEM_PACK && item->kind != ITEM_MAP)
 		return false;
 	label = inventory_label(item->name);
 	for (size_t i = 0; !found && i < v->catalog.backup_count; i++)

@@ -192,6 +192,7 @@ check_item(Verify *v, Repo *repo, VerifyItem *item, Error *err)
 		item->sound = true;
 		memcpy(item->sha256, meta.sha256, SHA256_LEN);
 	}
+	item->looked_at = true;
 	object_meta_free(&meta);
 	return ok || verify_take_error(v, repo, item, &problem, err);
 }
@@ -200,8 +201,11 @@ check_item(Verify *v, Repo *repo, VerifyItem *item, Error *err)
 static bool
 comes_later(const Verify *v, const VerifyItem *item)
 {
+	/* packs that only backups of others need are looked at by themselves */
 	return v->options->deep &&
-		   (item->kind == ITEM_MANIFEST || item->kind == ITEM_PACK);
+		   (item->kind == ITEM_MANIFEST ||
+			(item->kind == ITEM_PACK && item->backup->selected &&
+			 item->pack <= item->backup->backup->info.pack_count));
 }
 
 static VerifyItem *

@@ -205,7 +205,10 @@ check_pack(const PackJob *job, Repo *repo, VerifyItem *item, Error *err)
 		report_bad(job->v, job, item, &c);
 		ok = check_frames(repo, item, pack, &problem);
 		item->sound = ok && c.bad_count == 0;
+		for (size_t i = 0; item->sound && i < c.count; i++)
+			verify_prove(job->v, job->packs->manifest, c.files[i]);
 	}
+	item->looked_at = true;
 	stage_free(sink);
 	object_meta_free(&meta);
 	content_hash_free(c.hash);
