@@ -250,11 +250,8 @@ my $plan = $pg->pgdr_ok('restore', '--target-dir', "$tmp/cluster",
 	'--dry-run');
 like($plan, qr/restore of backup \Q$cluster\E/, 'and a recovery takes it');
 
-my $all = $pg->pgdr_result('verify');
-is($all->{errors}, 0, 'all of it verifies');
-is($all->{backups}, 5, 'each backup');
-is($pg->pgdr_result('verify', '--deep', $_->{label})->{errors},
-	0, "deep, $_->{target}")
-  for ($config, $orders);
+my $deep = $pg->pgdr_result('verify', '--deep');
+is($deep->{errors}, 0, 'all of it passes a deep verification');
+is($deep->{backups}, 5, 'each backup');
 
 done_testing();
