@@ -21,6 +21,7 @@ use strict;
 use warnings;
 
 use Bench;
+use Carp qw(confess);
 use Exporter 'import';
 use File::Path qw(make_path remove_tree);
 use PgDr qw(spew slurp_bytes);
@@ -100,6 +101,17 @@ sub get_all
 	my ($self, $to, @segments) = @_;
 
 	$self->get($_, "$to/RECOVERYXLOG") for @segments;
+	return;
+}
+
+# In the data directory of a server that recovers until then.
+sub recover_all
+{
+	my ($self, $dir, @segments) = @_;
+
+	chdir $dir or confess "$dir: $!";
+	$self->get_all("$dir/pg_wal", @segments);
+	unlink 'recovery.signal';
 	return;
 }
 
@@ -211,7 +223,8 @@ package Contestants::Pgdr
 	sub get
 	{
 		my ($self, $segment, $to) = @_;
-		return $self->pgdr('archive-get', $segment, $to);
+		# as the server says it
+		return $self->pgdr('archive-get', $segment, $to =~ s{.*/pg_wal/}{pg_wal/}r);
 	}
 
 	# Segments of 1 MB of these numbers, in the repository at once.

@@ -18,7 +18,9 @@ use warnings;
 
 use Bench;
 use Carp qw(confess);
+use File::Path qw(make_path);
 use PgDr;
+use POSIX ();
 use S3;
 
 my $SEGMENTS = $ENV{BENCH_SEGMENTS} // 64;
@@ -194,7 +196,39 @@ sub done
 }
 
 # Settings of pgdr with which each call works for itself alone.
-sub alone { return ('push-ahead' => 0) }
+sub alone { return ('push-ahead' => 0, 'get-ahead' => 0) }
+
+# A data directory that looks to a restore_command like that of a server in
+# recovery; it is until end_recovery().
+sub begin_recovery
+{
+	my ($self, $dir) = @_;
+
+	make_path("$dir/global", "$dir/pg_wal");
+	run_all('cp', $self->pgdata . "/$_", "$dir/$_") for qw(PG_VERSION global/pg_control);
+	PgDr::spew("$dir/recovery.signal", '');
+	# a postmaster works in its data directory
+	my $pid = fork // confess "fork: $!";
+	if ($pid == 0)
+	{
+		chdir $dir;
+		exec 'sleep', 3600 or POSIX::_exit(1);
+	}
+	PgDr::spew("$dir/postmaster.pid", "$pid\n$dir\n");
+	$self->{recovering}{$dir} = $pid;
+	return;
+}
+
+sub end_recovery
+{
+	my ($self, $dir) = @_;
+	my $pid = delete $self->{recovering}{$dir} // return;
+
+	kill 'KILL', $pid;
+	waitpid $pid, 0;
+	run_all('rm', '-rf', $dir);
+	return;
+}
 
 sub bytes
 {

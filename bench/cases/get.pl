@@ -21,9 +21,9 @@ return sub {
 		$c->push_all(@segments);
 		return $place->contestant(
 			name => $label,
-			prepare => sub { $c->forget; run_all('rm', '-rf', $dir); mkdir $dir },
-			run => sub { $c->get_all($dir, @segments) },
-			finish => sub { $c->forget });
+			prepare => sub { $c->forget; $corpus->begin_recovery($dir) },
+			run => sub { $c->recover_all($dir, @segments) },
+			finish => sub { $c->forget; $corpus->end_recovery($dir) });
 	};
 	my %work = (unit => 'segment', count => scalar @segments,
 		bytes => @segments * 16 * 1024 * 1024);
@@ -33,6 +33,7 @@ return sub {
 		$from->('pgBackRest zst 1', $place->pgbackrest('get1b')),
 		$from->('pgBackRest lz4 AES', $place->pgbackrest('get1c', %aes, %lz4)),
 		$place->here({ name => 'cp', prepare => sub { mkdir $dir },
+			finish => sub { run_all('rm', '-rf', $dir) },
 			run => sub {
 				run_all('cp', $corpus->wal_dir . "/$_", "$dir/RECOVERYXLOG") for @segments } }));
 	$place->drop_all;
@@ -43,7 +44,6 @@ return sub {
 		? $from->('pgBackRest async lz4', $place->pgbackrest('get2c', %async, %lz4))
 		: (),
 		$from->('pgBackRest async zst 1 AES', $place->pgbackrest('get2d', %async, %aes)));
-	run_all('rm', '-rf', $dir);
 	$place->drop_all;
 	$corpus->all_done;
 };
