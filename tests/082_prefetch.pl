@@ -308,14 +308,15 @@ sub test_no_guess
 	my ($right) = call_all($view, $dir, @files[ 0 .. 5 ]);
 	is($right, 6, 'up to a damaged object all are right');
 	sleep 0.3;
-	is_deeply([ fetched($dir) ], [], 'none behind it is fetched');
+	cmp_ok(scalar fetched($dir), '<=', 1,
+		'none behind it is fetched, but what the other worker had in hand');
 	($rc, undef, @lines) = call($view, $dir, $bad);
 	is($rc, 202, 'the call for it says that it is damaged');
 	ok(!-e "$dir/pg_wal/RECOVERYXLOG", 'and gives nothing');
 	rewrite($view->object_path($bad), $good);
 	anew($view, $dir, $bad, 'repaired it is fetched');
-	by_spool($view, $dir, $files[7], 'and look-ahead goes on')
-	  if wait_fetched($dir, 1);
+	poll(sub { grep { $_ eq $files[7] } fetched($dir) }, 'the next');
+	by_spool($view, $dir, $files[7], 'and look-ahead goes on');
 	($right) = call_all($view, $dir, @files[ 8 .. 11 ]);
 	is($right, 4, 'up to a hole all are right');
 	($rc, undef, @lines) = call($view, $dir, $gone);

@@ -10,8 +10,8 @@
  * How far it goes ahead grows with what it finds and with what the server
  * takes: at the end of the archive one request is made for each segment that
  * arrives there, and a recovery that ends soon has not fetched much in vain.
- * Behind a segment that cannot be had nothing is fetched until the server has
- * got it by its own call.
+ * Behind a segment that cannot be had nothing is begun until the server has got
+ * it by its own call.
  *
  *-------------------------------------------------------------------------
  */
