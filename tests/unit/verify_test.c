@@ -528,13 +528,13 @@ test_other_manifest(void)
 	make_repo(&f, true);
 	remake(&f, change_hash);
 	expect(&f, A, true, "error", "damaged",
-		   "backup/" A "/data/000003: file \"base/5/1259\"",
+		   "backup/" A "/data/000002: file \"base/5/1259\"",
 		   "a file that is not what was backed up");
 	expect_none(&f, A, "which cannot be seen without the key");
 	remake(&f, change_hash);
 	remake(&f, change_extent);
 	expect(&f, A, true, "error", "damaged",
-		   "backup/" A "/data/000003: file \"base/5/1259\"",
+		   "backup/" A "/data/000002: file \"base/5/1259\"",
 		   "a file that lies elsewhere");
 	fixture_end(&f);
 
