@@ -20,7 +20,7 @@ use Report;
 use Time::HiRes qw(time);
 
 # The most telling first: the time may be over before the last.
-my @all = qw(push get backup restore pitr s3-push s3-get s3-backup s3-restore
+my @all = qw(push get backup restore incr pitr s3-push s3-get s3-backup s3-restore
   s3-pitr growth manifest expire peers);
 my @cases = @ARGV ? @ARGV : @all;
 # These make clusters of their own.
