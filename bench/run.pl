@@ -78,6 +78,8 @@ sub try_case
 	my $done = eval { with_rounds($case->{rounds}, sub { run_case($case) }); 1 };
 	my $error = $@;
 
+	# it may have been about to archive
+	$corpus->archive_with('false') if $corpus && !$done;
 	say_it("\n%s: %s", $case->{text},
 		$done ? sprintf('%.0f s', time - $start) : "failed: $error");
 	$report->add($case->{name}, time - $start, (results())[ $before .. results() - 1 ]);
