@@ -29,7 +29,7 @@ sub results
 	return decode_json(slurp_bytes("$out/results.json"));
 }
 
-my @cases = qw(push get:1 backup:1 restore:1 s3-push:1 growth:1);
+my @cases = qw(push get:1 backup:1 restore:1 incr:1 s3-push:1 growth:1);
 my ($rc, $said, $err) = bench(@cases);
 
 is($rc, 0, 'all cases run') or diag($said, $err);
@@ -39,7 +39,8 @@ my %titles = map { $_->{title} => $_ } @{ $data->{results} };
 is(join(' ', sort keys %{ $data->{cases} }), join(' ', sort map { s/:.*//r } @cases),
 	'each case is in the results');
 for my $title ('push, one call alone', 'push, sustained', 'get, one call alone',
-	'get, ahead of the calls', 'full backup', 'restore', 'push, sustained (S3)')
+	'get, ahead of the calls', 'full backup', 'restore',
+	'incremental backup, 5 % of the pages changed', 'push, sustained (S3)')
 {
 	my $r = $titles{$title};
 
