@@ -28,6 +28,9 @@ sub is_installed
 # One for all: what ssh is for Barman knows keys and port.
 my $sshd;
 
+# While everything is there yet that stopping it needs.
+END { undef $sshd }
+
 sub ssh_server
 {
 	my ($dir) = @_;
