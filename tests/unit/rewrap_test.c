@@ -292,5 +292,6 @@ main(void)
 	error_clear(&err);
 	free(data);
 	tmpdir_remove(path);
+	free(path);
 	return done_testing();
 }
