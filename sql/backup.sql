@@ -164,7 +164,8 @@ SET client_min_messages = error;
 CALL dr.verify_integrity(:'newest') \gset v_
 RESET client_min_messages;
 SELECT :'v_ok' AS ok, :v_errors > 0 AS errors;
-SELECT (dr.latest_backup()).label = :'b_label' AS latest;
+SELECT (dr.latest_backup()).label = (SELECT label FROM dr.backup
+	WHERE target = 'cluster' ORDER BY stop_time DESC OFFSET 1 LIMIT 1) AS latest;
 
 -- without its repository
 \! mv "$BASE/repo" "$BASE/gone"

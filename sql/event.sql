@@ -60,8 +60,9 @@ SELECT * FROM tampered(format('DELETE FROM dr.event WHERE seq = %s', :before + 2
 	AS (problem text);
 SELECT * FROM tampered(format('DELETE FROM dr.event WHERE seq > %s', :before + 2))
 	AS (problem text);
-SELECT * FROM tampered(format('UPDATE dr.event SET seq = CASE seq WHEN %1$s THEN -1 ELSE %1$s END
-	WHERE seq IN (%1$s, %2$s); UPDATE dr.event SET seq = %2$s WHERE seq = -1',
+SELECT * FROM tampered(format('UPDATE dr.event SET seq = -1 WHERE seq = %1$s;
+	UPDATE dr.event SET seq = %1$s WHERE seq = %2$s;
+	UPDATE dr.event SET seq = %2$s WHERE seq = -1',
 	:before + 2, :before + 3)) AS (problem text);
 SELECT * FROM tampered('DELETE FROM dr.event_head') AS (problem text);
 -- all of it, head included, made anew: what the backups were told is elsewhere
