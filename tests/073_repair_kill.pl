@@ -67,7 +67,8 @@ $pg->pgdr_ok('repo-init');
 $pg->safe_psql('postgres', 'CREATE TABLE t AS SELECT md5(n::text) FROM generate_series(1, 5000) n');
 for (1 .. 2)
 {
-	$pg->backup;
+	$pg->backup($_ == 1 ? () : ('--type', 'incremental'));
+	$pg->safe_psql('postgres', "UPDATE t SET md5 = 'x' WHERE ctid = '(0,1)'");
 	Store::ship($pg) for 1 .. 3;
 }
 $pg->stop;

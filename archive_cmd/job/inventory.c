@@ -105,6 +105,27 @@ inventory_label(const char *name)
 	return NULL;
 }
 
+uint32_t
+inventory_pack(const char *name)
+{
+	char *label = inventory_label(name);
+	uint32_t number = 0;
+
+	if (label != NULL)
+	{
+		uint32_t n = (uint32_t) strtoul(strrchr(name, '/') + 1, NULL, 10);
+		char *pack = repo_pack_name(label, n);
+		char *map = repo_map_name(label, n);
+
+		if (strcmp(name, pack) == 0 || strcmp(name, map) == 0)
+			number = n;
+		free(pack);
+		free(map);
+	}
+	free(label);
+	return number;
+}
+
 /* ---- the same backup? ---- */
 
 /* What the other one does not have, or has damaged, tells nothing. */

@@ -80,4 +80,7 @@ extern bool inventory_packs_agree(Repo *here, const Inventory *inventory,
 /* The label in "backup/<label>/..."; NULL if it is none; caller frees. */
 extern char *inventory_label(const char *name);
 
+/* The number of the pack that this is, or is the map of; 0 if it is neither. */
+extern uint32_t inventory_pack(const char *name);
+
 #endif

@@ -42,7 +42,10 @@ plan_backup(Repair *r, size_t member, const char *label, Error *err)
 {
 	size_t before = r->plan.backup_count;
 	TransferBackup *b = transfer_backup(&r->plan, label, member);
+	const CatalogBackup *known = catalog_find(&r->all, label);
 
+	if (known != NULL && known->state == BACKUP_COMPLETE)
+		b->info = &known->info;
 	if (r->plan.backup_count == before)
 		return b;
 	for (size_t i = 0; i < r->set->count; i++)
@@ -121,22 +124,42 @@ unreadable(Repair *r, size_t member, const InventoryItem *item)
 	repair_problem(r, member, "unreadable", item->name, &why);
 }
 
+/*
+ * Of a backup that is gone packs may be left that others need.  Then it is
+ * one of those that must be brought in order; caller frees.
+ */
+static char *
+owner_of(const Repair *r, size_t member, const char *name)
+{
+	char *label = inventory_label(name);
+	uint32_t pack = inventory_pack(name);
+	const CatalogBackup *other = NULL;
+
+	if (label != NULL && pack > 0 && is_leftover(r, member, label))
+		other = catalog_who_needs(&r->catalogs[member], label, pack);
+	if (other == NULL)
+		return label;
+	free(label);
+	return mem_strdup(other->info.label);
+}
+
 static bool
 plan_damaged(Repair *r, size_t member, const Missing *missing,
 			 const InventoryItem *item, Error *err)
 {
 	char *label = inventory_label(item->name);
+	char *owner = owner_of(r, member, item->name);
 	TransferBackup *backup = NULL;
 	Transfer *t;
 	bool done = true;
 
 	if (item->state == ITEM_UNREADABLE)
 		unreadable(r, member, item);
-	else if (label == NULL || is_missed(missing, label) ||
-			 !is_leftover(r, member, label))
+	else if (label == NULL || is_missed(missing, owner) ||
+			 !is_leftover(r, member, owner))
 	{
 		if (label != NULL)
-			backup = plan_backup(r, member, label, err);
+			backup = plan_backup(r, member, owner, err);
 		done = label == NULL || backup != NULL;
 		if (done)
 		{
@@ -150,6 +173,7 @@ plan_damaged(Repair *r, size_t member, const Missing *missing,
 				backup->unfinished = true;
 		}
 	}
+	free(owner);
 	free(label);
 	return done;
 }
@@ -323,6 +347,49 @@ plan_maps(Repair *r, size_t member, TransferBackup *b, const BackupInfo *info)
 	}
 }
 
+/* Where ranges were joined, not all that they span need be there. */
+static void
+plan_foreign_pack(Repair *r, size_t member, TransferBackup *b, const char *name,
+				  bool joined)
+{
+	const InventoryItem *item = NULL;
+	Transfer *t;
+
+	if (inventory_find(&r->inventories[member], name) != NULL)
+		return;
+	for (size_t i = 0; item == NULL && i < r->set->count; i++)
+	{
+		if (b->sources[i])
+			item = inventory_find(&r->inventories[i], name);
+	}
+	if (item == NULL && joined)
+		return;
+	t = transfer_add(&r->plan, TRANSFER_COPY, member, name);
+	t->size = item != NULL ? item->size : 0;
+	t->backup = b;
+}
+
+static void
+plan_references(Repair *r, size_t member, TransferBackup *b,
+				const BackupInfo *info)
+{
+	for (size_t i = 0; i < info->reference_count; i++)
+	{
+		const BackupReference *ref = &info->references[i];
+
+		for (uint64_t n = ref->first; n <= ref->last; n++)
+		{
+			char *name = repo_pack_name(ref->label, (uint32_t) n);
+			char *map = repo_map_name(ref->label, (uint32_t) n);
+
+			plan_foreign_pack(r, member, b, name, info->references_joined);
+			plan_map(r, member, b, map);
+			free(name);
+			free(map);
+		}
+	}
+}
+
 /* Packs, maps and manifest of a backup that should be here. */
 static bool
 plan_parts(Repair *r, size_t member, const BackupInfo *info, Error *err)
@@ -354,6 +421,7 @@ plan_parts(Repair *r, size_t member, const BackupInfo *info, Error *err)
 		free(name);
 	}
 	plan_maps(r, member, b, info);
+	plan_references(r, member, b, info);
 	return true;
 }
 

@@ -104,6 +104,7 @@ plan_backup(RepoCopy *c, const char *label, Error *err)
 	if (from == NULL || from->state != BACKUP_COMPLETE)
 		return NULL;
 	b = transfer_backup(&c->plan, label, TO);
+	b->info = &from->info;
 	if (c->plan.backup_count == before)
 		return b;
 	b->unfinished = to == NULL || to->state != BACKUP_COMPLETE;
@@ -115,6 +116,20 @@ plan_backup(RepoCopy *c, const char *label, Error *err)
 				 c->set->members[FROM].repo, label, &b->sources[FROM], err))
 		return NULL;
 	return b;
+}
+
+/* Of a backup that is gone packs may be left that others need. */
+static TransferBackup *
+plan_owner(RepoCopy *c, const InventoryItem *item, const char *label,
+		   Error *err)
+{
+	TransferBackup *b = plan_backup(c, label, err);
+	const CatalogBackup *other = NULL;
+	uint32_t pack = inventory_pack(item->name);
+
+	if (b == NULL && !error_is_set(err) && pack > 0)
+		other = catalog_who_needs(&c->catalogs[FROM], label, pack);
+	return other != NULL ? plan_backup(c, other->info.label, err) : b;
 }
 
 static bool
@@ -129,7 +144,7 @@ plan_item(RepoCopy *c, const InventoryItem *item, Error *err)
 
 	if (label != NULL && (last || map || is_in(item->name, label, "data")))
 	{
-		backup = plan_backup(c, label, err);
+		backup = plan_owner(c, item, label, err);
 		wanted = backup != NULL;
 	}
 	free(label);

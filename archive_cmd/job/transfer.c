@@ -36,6 +36,9 @@ typedef struct Running
 	size_t next;
 	int working; /* workers that have not ended */
 	bool *down;  /* by member: it takes nothing any more */
+	const Transfer **failed;
+	size_t failed_count;
+	size_t failed_cap;
 } Running;
 
 typedef struct TransferWorker
@@ -271,6 +274,12 @@ finish(Running *r, Transfer *t, const char *source, bool at_target, Error *why)
 	t->done = report.why == NULL;
 	if (!t->done && t->backup != NULL && !t->optional)
 		t->backup->failed++;
+	if (!t->done && !t->optional && !t->last)
+	{
+		r->failed = mem_grow(r->failed, r->failed_count, &r->failed_cap,
+							 sizeof(*r->failed));
+		r->failed[r->failed_count++] = t;
+	}
 	if (!t->done && at_target && is_fatal(why))
 		r->down[t->target] = true;
 	plan->report(plan->arg, &report);
@@ -280,6 +289,25 @@ finish(Running *r, Transfer *t, const char *source, bool at_target, Error *why)
 		atomic_fetch_add(&plan->progress->done_bytes, t->size);
 		atomic_fetch_add(&plan->progress->done_items, 1);
 	}
+}
+
+/* Packs of another backup that did not get there, and that this one needs. */
+static size_t
+count_missed(const Running *r, const TransferBackup *b)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; b->info != NULL && i < r->failed_count; i++)
+	{
+		const Transfer *t = r->failed[i];
+		uint32_t pack = inventory_pack(t->name);
+		char *label = pack > 0 ? inventory_label(t->name) : NULL;
+
+		count += label != NULL && t->target == b->target &&
+				 backup_info_references(b->info, label, pack);
+		free(label);
+	}
+	return count;
 }
 
 /*
@@ -302,10 +330,15 @@ take(Running *r, Error *why)
 	if (t != NULL && r->down[t->target])
 		error_set(why, ERR_IO, "repository \"%s\" takes nothing any more",
 				  repo_set_name(plan->set, t->target));
-	else if (t != NULL && t->last && t->backup->failed > 0)
-		error_set(why, ERR_INCOMPLETE,
-				  "%zu objects of backup %s could not be brought there",
-				  t->backup->failed, t->backup->label);
+	else if (t != NULL && t->last)
+	{
+		size_t missed = t->backup->failed + count_missed(r, t->backup);
+
+		if (missed > 0)
+			error_set(why, ERR_INCOMPLETE,
+					  "%zu objects of backup %s could not be brought there",
+					  missed, t->backup->label);
+	}
 	pthread_mutex_unlock(&r->lock);
 	return t;
 }
@@ -429,6 +462,41 @@ begin_leases(TransferPlan *plan)
 
 /* ---- the whole ---- */
 
+static int
+compare_transfers(const void *a, const void *b)
+{
+	const Transfer *x = *(Transfer *const *) a;
+	const Transfer *y = *(Transfer *const *) b;
+
+	if (x->target != y->target)
+		return x->target < y->target ? -1 : 1;
+	return strcmp(x->name, y->name);
+}
+
+/* A pack that several backups need comes once. */
+static void
+drop_twins(TransferPlan *plan)
+{
+	size_t kept = 0;
+
+	if (plan->count > 1)
+		qsort(plan->items, plan->count, sizeof(*plan->items),
+			  compare_transfers);
+	for (size_t i = 0; i < plan->count; i++)
+	{
+		Transfer *t = plan->items[i];
+
+		if (kept > 0 && compare_transfers(&plan->items[kept - 1], &t) == 0)
+		{
+			free(t->name);
+			free(t);
+			continue;
+		}
+		plan->items[kept++] = t;
+	}
+	plan->count = kept;
+}
+
 static bool
 run_worker(void *arg, int worker_no, Error *err)
 {
@@ -474,6 +542,7 @@ transfer_run(TransferPlan *plan, Error *err)
 
 	if (plan->count == 0)
 		return true;
+	drop_twins(plan);
 	r.down = mem_zalloc(plan->set->count * sizeof(bool));
 	if (plan->progress != NULL)
 	{
@@ -486,6 +555,7 @@ transfer_run(TransferPlan *plan, Error *err)
 	done = run_round(&r, false, err) && run_round(&r, true, err);
 	pthread_cond_destroy(&r.over);
 	pthread_mutex_destroy(&r.lock);
+	free(r.failed);
 	free(r.down);
 	return done;
 }

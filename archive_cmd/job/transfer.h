@@ -11,6 +11,7 @@
 
 #include "base/progress.h"
 #include "job/inventory.h"
+#include "repo/manifest.h"
 #include "repo/repo_set.h"
 
 typedef enum TransferKind
@@ -25,7 +26,8 @@ typedef struct TransferBackup
 {
 	char *label;
 	size_t target;
-	bool *sources;   /* by member: it has this very backup */
+	const BackupInfo *info; /* says what else it needs, or NULL */
+	bool *sources;          /* by member: it has this very backup */
 	bool unfinished; /* it has no manifest there: a lease says that it is in
 					  * work, and the manifest comes last */
 	size_t failed;   /* objects that did not get there; under the lock */
@@ -80,7 +82,8 @@ extern TransferBackup *transfer_backup(TransferPlan *plan, const char *label,
 									   size_t target);
 
 /*
- * Does all of it.  A transfer that fails is reported, and the others go on;
+ * Does all of it, and what was added twice once.  A manifest is not brought
+ * where a pack, its own or one that it references, failed to get.  A transfer that fails is reported, and the others go on;
  * false only when a stop was asked for.  A repository that takes nothing any
  * more (full, denied, unreachable) is tried no further.
  */

@@ -419,6 +419,20 @@ catalog_find(const Catalog *catalog, const char *label)
 	return NULL;
 }
 
+const CatalogBackup *
+catalog_who_needs(const Catalog *catalog, const char *label, uint32_t pack)
+{
+	for (size_t i = 0; i < catalog->backup_count; i++)
+	{
+		const CatalogBackup *b = &catalog->backups[i];
+
+		if (b->state == BACKUP_COMPLETE &&
+			backup_info_references(&b->info, label, pack))
+			return b;
+	}
+	return NULL;
+}
+
 const WalCatalog *
 catalog_wal(const Catalog *catalog, const WalHome *home)
 {

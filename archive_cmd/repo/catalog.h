@@ -106,6 +106,10 @@ extern void catalog_keep_cluster(Catalog *catalog);
 extern bool catalog_stands_alone(const CatalogBackup *backup);
 extern const CatalogBackup *catalog_find(const Catalog *catalog,
 										 const char *label);
+
+/* A complete backup that needs this pack of another one, or NULL. */
+extern const CatalogBackup *catalog_who_needs(const Catalog *catalog,
+											  const char *label, uint32_t pack);
 extern const WalCatalog *catalog_wal(const Catalog *catalog,
 									 const WalHome *home);
 
