@@ -131,7 +131,7 @@ no_reports_ok('restore, archive-get by a server');
 
 my $case = clone_view($pg, "$tmp/case");
 my @objects = map { s/^.*?\/repo\///r }
-  grep { !m{/lease/|/mark/} } repository_files($case->repo);
+  grep { !m{/lease/|/mark/|/verified/} } repository_files($case->repo);
 for my $n (1 .. (soak() ? 300 : 12))
 {
 	my $view = clone_view($pg, "$tmp/case");
@@ -144,8 +144,10 @@ for my $n (1 .. (soak() ? 300 : 12))
 	}
 	$bytes = substr $bytes, 0, rand length $bytes if rand() < 0.3;
 	rewrite("$view->{repo}/$name", $bytes);
-	my ($rc) = $view->pgdr('verify', '--deep', '--no-mark');
-	isnt($rc, 0, "$name spoiled: verify --deep ends with $rc");
+	my ($rc, $out, $err) = $view->pgdr('verify', '--deep', '--no-mark');
+	# without a map the next incremental backup stores more, and that is all
+	ok($name =~ m{/map/} ? "$out$err" =~ /\Q$name\E/ : $rc != 0,
+		"$name spoiled: verify --deep ends with $rc") or diag($out, $err);
 	isnt($rc, 77, 'which is of its own making');
 	remove_tree("$tmp/target");
 	($rc) = $view->pgdr('restore', '--backup', $label, '--target-dir',

@@ -123,8 +123,8 @@ cmp_ok(ask('SELECT sum(samples) FROM dr.rpo_history'), '>=', $samples,
 $pg->stop;
 spew($pg->data_dir . '/pg_stat/dr_rpo_history', 'x' x 100);
 $pg->start;
-like(slurp_file($pg->logfile), qr/dr_rpo_history" is damaged; the history/,
-	'a damaged history is said');
+poll(sub { slurp_file($pg->logfile) =~ /dr_rpo_history" is damaged; the history/ },
+	'the worker to say that the history is damaged');
 is(ask('SELECT count(*) <= 1 FROM dr.rpo_history'), 't', 'and begins anew');
 
 # ---- a standby has samples of nothing, and an answer that says so ----

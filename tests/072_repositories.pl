@@ -584,7 +584,8 @@ $pg->pgdr_ok('verify');    # leaves marks
 	is($rc, 10, 'repo-copy to a store that becomes full') or diag($out, $why);
 	ok(-e "$repo{d}/repo.json", 'has made the repository');
 	my $result = $pg->pgdr_result('repo-copy', '--from=local', '--to=d');
-	ok($result->{there} > 0 && $result->{copied} > 0 && $result->{failed} == 0, 'the next run goes on');
+	ok($result->{there} > 0 && $result->{copied} > 0 && $result->{failed} == 0, 'the next run goes on')
+	  or diag(explain($result), $out, $why);
 	($rc) = $pg->pgdr('--repo=d', 'verify', '--deep');
 	is($rc, 0, 'all that was copied is right');
 	is($pg->pgdr_result('repo-copy', '--from=local', '--to=d')->{copied}, 0, 'nothing is left to copy');
