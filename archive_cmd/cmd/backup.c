@@ -271,6 +271,7 @@ run_backup(Context *ctx, Error *err)
 		return false;
 	given.pgdata = settings->pgdata;
 	given.connection = settings->connection;
+	given.primary = settings->primary_connection;
 	given.workers = settings->process_max;
 	given.checksum_algorithm = settings->manifest_checksums;
 	given.archive_timeout = settings->archive_timeout;

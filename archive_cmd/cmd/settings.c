@@ -70,6 +70,7 @@ static const KeySpec global_keys[] = {
 	KEY("cluster", take_name, GLOBAL(cluster), .required = true),
 	KEY("pgdata", take_path, GLOBAL(pgdata), .required = true),
 	KEY("connection", take_text, GLOBAL(connection)),
+	KEY("primary-connection", take_text, GLOBAL(primary_connection)),
 	KEY("spool-path", take_path, GLOBAL(spool_path)),
 	KEY("nice", take_int, GLOBAL(nice), .max = 19),
 	KEY("process-max", take_int, GLOBAL(process_max), .min = 1, .max = 64),
@@ -330,6 +331,7 @@ set_defaults(Draft *draft)
 	Settings *s = &draft->settings;
 
 	s->connection = mem_strdup("");
+	s->primary_connection = mem_strdup("");
 	s->spool_path = mem_strdup("/var/spool/pgdr");
 	s->process_max = default_process_max();
 	s->push_ahead = 64;
@@ -606,6 +608,7 @@ settings_free(Settings *s)
 	free(s->cluster);
 	free(s->pgdata);
 	free(s->connection);
+	free(s->primary_connection);
 	free(s->spool_path);
 	free(s->identity_file);
 	free(s->passphrase_file);

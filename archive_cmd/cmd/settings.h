@@ -54,6 +54,7 @@ typedef struct Settings
 	char *cluster;
 	char *pgdata;
 	char *connection;
+	char *primary_connection; /* "" if none */
 	char *spool_path;
 	int process_max;
 	int nice;           /* of commands that take long; 0: as started */

@@ -27,6 +27,7 @@
 #include "job/backup_config.h"
 #include "job/backup_copy.h"
 #include "job/backup_lease.h"
+#include "job/backup_standby.h"
 #include "job/backup_tail.h"
 #include "job/backup_wal.h"
 #include "pg/datadir_names.h"
@@ -59,6 +60,7 @@ typedef struct Backup
 	size_t base_member; /* that it is read from */
 	BaseMaps *base_maps;
 	Server *server;
+	Server *primary; /* of a standby, NULL: not reached */
 	LeaseKeeper keeper;
 	WalLimit limit;
 	BackupBuild build;
@@ -152,7 +154,10 @@ prepare(Backup *b, Error *err)
 	b->spec.progress = b->progress;
 	b->limit.server = b->server;
 	return backup_check_server(options->pgdata, &b->control, &b->server_info,
-							   err);
+							   err) &&
+		   (!b->server_info.in_recovery ||
+			backup_primary_open(options->primary, &b->control, &b->primary,
+								err));
 }
 
 /* ---- the start ---- */
@@ -192,7 +197,9 @@ start(Backup *b, Error *err)
 	done = server_backup_start(b->server, name, b->options->fast, &b->start,
 							   err);
 	free(name);
-	if (!done || !backup_check_started(b->options->pgdata, &b->start, err) ||
+	if (!done ||
+		!backup_check_started(b->options->pgdata, &b->start,
+							  b->server_info.in_recovery, err) ||
 		!server_current_lsn(b->server, &lsn, err))
 		return false;
 	info->start_lsn = b->start.start_lsn;
@@ -456,6 +463,12 @@ wait_wal(Backup *b, Error *err)
 					.server = b->server};
 
 	enter_phase(b, "waiting for WAL");
+	/* the standby's own archiver has nothing to do with it */
+	wait.standby = b->server_info.in_recovery;
+	if (wait.standby)
+		wait.server = b->primary;
+	if (b->primary != NULL)
+		backup_primary_switch(b->primary);
 	return wait_wal_in_all(b, &wait, err);
 }
 
@@ -617,6 +630,7 @@ release(Backup *b)
 {
 	/* a session that ends takes an unfinished backup with it */
 	server_close(b->server);
+	server_close(b->primary);
 	server_info_free(&b->server_info);
 	server_backup_stop_free(&b->stop);
 	datadir_free(&b->dir);

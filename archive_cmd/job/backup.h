@@ -18,6 +18,7 @@ typedef struct BackupOptions
 {
 	const char *pgdata;
 	const char *connection; /* libpq connection string */
+	const char *primary;    /* of the primary, if that is a standby; or NULL */
 	int workers;
 	bool fast; /* immediate checkpoint (default) */
 	/* of backup_manifest: "CRC32C" (default), "SHA256", "NONE" */

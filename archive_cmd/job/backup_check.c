@@ -65,8 +65,8 @@ check_identity(const char *pgdata, const PgControl *control,
 						   "configuration.");
 }
 
-static bool
-check_archiving(const ServerInfo *info, Error *err)
+bool
+backup_check_archiving(const ServerInfo *info, Error *err)
 {
 	if (strcmp(info->wal_level, "minimal") == 0)
 	{
@@ -99,18 +99,14 @@ backup_check_server(const char *pgdata, const PgControl *control,
 	if (!check_identity(pgdata, control, info, err) ||
 		!check_directory(pgdata, info, err))
 		return false;
-	if (info->in_recovery)
-	{
-		error_set(err, ERR_UNSUPPORTED, "cannot take a backup from a standby");
-		return error_hint(err, "Take the backup on the primary.");
-	}
-	return check_archiving(info, err);
+	return info->in_recovery || backup_check_archiving(info, err);
 }
 
 bool
 backup_check_started(const char *pgdata, const ServerBackupStart *start,
-					 Error *err)
+					 bool standby, Error *err)
 {
+	const char *state = standby ? "in archive recovery" : "in production";
 	PgControl control;
 	char redo[LSN_TEXT_LEN];
 	char begun[LSN_TEXT_LEN];
@@ -118,7 +114,7 @@ backup_check_started(const char *pgdata, const ServerBackupStart *start,
 	if (!pg_control_read(pgdata, &control, err))
 		return false;
 	if (control.redo_lsn >= start->start_lsn &&
-		strcmp(pg_control_state_name(control.state), "in production") == 0)
+		strcmp(pg_control_state_name(control.state), state) == 0)
 		return true;
 	lsn_format(control.redo_lsn, redo);
 	lsn_format(start->start_lsn, begun);

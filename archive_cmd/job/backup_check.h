@@ -13,11 +13,14 @@
 #include "pg/server.h"
 
 /*
- * Before the backup: same directory, same cluster, no standby, WAL archived.
- * ERR_MISMATCH, ERR_UNSUPPORTED or ERR_CONFIG, each with a hint.
+ * Before the backup: same directory, same cluster, and, unless it is a standby,
+ * WAL archived.  ERR_MISMATCH or ERR_CONFIG, each with a hint.
  */
 extern bool backup_check_server(const char *pgdata, const PgControl *control,
 								const ServerInfo *info, Error *err);
+
+/* Does this server archive its WAL? */
+extern bool backup_check_archiving(const ServerInfo *info, Error *err);
 
 /*
  * After pg_backup_start: the checkpoint that it made must show in this
@@ -25,6 +28,7 @@ extern bool backup_check_server(const char *pgdata, const PgControl *control,
  * same path, say.
  */
 extern bool backup_check_started(const char *pgdata,
-								 const ServerBackupStart *start, Error *err);
+								 const ServerBackupStart *start, bool standby,
+								 Error *err);
 
 #endif

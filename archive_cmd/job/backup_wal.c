@@ -153,6 +153,9 @@ explain(const WalWait *wait, Error *err)
 				   "The server's archiver failed last with %s; the reason is "
 				   "in the server's log.",
 				   failed);
+	else if (wait->standby && wait->server == NULL)
+		error_hint(err, "Set primary-connection, so that the primary can be "
+						"asked to end its segment.");
 	else
 		error_hint(err, "Check archive_command, and that the archiver keeps "
 						"up with the WAL; a longer archive-timeout waits "

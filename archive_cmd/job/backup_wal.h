@@ -38,7 +38,9 @@ typedef struct WalWait
 	int count;
 	int64_t timeout;  /* microseconds, for messages */
 	int64_t deadline; /* by clock_monotonic() */
-	Server *server;   /* asked why, when the time is over; or NULL */
+	Server *server;   /* that archives; asked why, when the time is over; NULL:
+					   * nobody can be asked */
+	bool standby;     /* it is not the server that is backed up */
 } WalWait;
 
 /*
