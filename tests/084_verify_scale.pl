@@ -73,8 +73,9 @@ my $victim = $pg->object_path(($pg->segments)[4]);
 spoil($victim);
 my ($blind) = verified('--since', '1d', '--no-mark');
 is($blind, 0, 'within the time new damage is not seen');
-my ($seen, undef, @problems) = verified('--since', '1s', '--no-mark');
-is($seen, 10, 'it is afterwards');
+my ($seen, @problems);
+poll(sub { ($seen, undef, @problems) = verified('--since', '1s', '--no-mark'); $seen == 10 },
+	'the damage to be seen');
 is($problems[0]{object}, $pg->object_name(($pg->segments)[4]), 'with its name');
 
 # ---- killed and gone on with ----
